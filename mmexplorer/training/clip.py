@@ -60,7 +60,7 @@ def batches(regime: str, first: int, steps: int, size: int):
 
     def draw() -> None:
         for step in range(first, steps):
-            ready.put(batch(regime, step, size))
+            ready.put(batch(regime, step, size, step / steps))
 
     threading.Thread(target=draw, daemon=True).start()
     for _ in range(first, steps):

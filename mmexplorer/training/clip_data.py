@@ -1,8 +1,9 @@
 """Batches of drawn pictures and captions for contrastive training, in three regimes of coverage.
 
-Half of a batch are ordinary scenes, half are twins: two pictures that differ in one fact which their captions state
-(whose colour, which side, how many, which is large). Twins are real pictures with true captions; they make the facts
-worth learning within minutes. What a regime withholds, it withholds from both halves.
+Batches are ordinary scenes and twins: two pictures that differ in one fact which their captions state (whose colour,
+which side, how many, which is large). Twins are real pictures with true captions; they make the facts worth learning
+within minutes, but only once shapes and colours are known: a curriculum begins with single objects. What a regime
+withholds, it withholds everywhere.
 """
 
 import io
@@ -17,6 +18,7 @@ from mmexplorer.toyworld.renderer import render
 from mmexplorer.toyworld.scenes import CANVAS, RADII, Rules, Sampler, Scene, Thing, rng_for
 from mmexplorer.toyworld.splits import pair_is_seen, swap_is_kept
 
+SINGLES, TWINS = 0.1, 0.25
 REGIMES = ("full", "withheld", "hard-negatives")
 
 
@@ -29,14 +31,19 @@ class Batch:
     negatives: list[str]
 
 
-def batch(regime: str, step: int, size: int) -> Batch:
-    """The batch of a training step: the same for the same regime, step and size, so that a run can resume."""
+def batch(regime: str, step: int, size: int, progress: float = 1.0) -> Batch:
+    """The batch of a training step: the same for the same arguments, so that a run can resume.
+
+    progress in [0, 1] is how far the training has come: single objects up to SINGLES, all scenes and no twins at
+    first, half of the batch twins from TWINS on.
+    """
     rng = rng_for(f"clip {regime}", step)
     sampler = Sampler(rng, Rules(swaps="all" if regime == "full" else "kept"))
     examples: list[tuple[Scene, Caption]] = []
     negatives: list[str] = []
-    while len(examples) < size // 2:
-        scene = sampler.scene()
+    twins = size // 2 * min(1.0, max(0.0, (progress - SINGLES) / (TWINS - SINGLES)))
+    while len(examples) < size - int(twins):
+        scene = sampler.scene("single" if progress < SINGLES else None)
         examples.append((scene, loosened(scene, rng)))
     while len(examples) < size:
         examples += _TWINS[rng.choices(tuple(_TWINS), weights=(40, 25, 25, 10))[0]](sampler)
@@ -44,7 +51,6 @@ def batch(regime: str, step: int, size: int) -> Batch:
     if regime == "hard-negatives":
         negatives = [text for scene, _ in examples if (text := _swapped_caption(scene, rng))]
         negatives = negatives[: size // 4]
-        negatives += [negatives[0]] * (size // 4 - len(negatives))  # a constant shape compiles and batches better
     pictures = augment(render([scene for scene, _ in examples]), rng)
     return Batch(pictures, [written.text for _, written in examples], negatives)
 

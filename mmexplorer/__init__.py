@@ -1,0 +1,9 @@
+"""See inside multimodal models: the questions of the app as functions."""
+
+# The subpackage first: importing it later would replace the function of the same name.
+import mmexplorer.models  # noqa: F401  isort: skip
+from mmexplorer.explore.catalogue import models
+from mmexplorer.explore.zero_shot import classify, ground_labels
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "classify", "ground_labels", "models"]

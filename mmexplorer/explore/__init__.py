@@ -1,0 +1,1 @@
+"""The public questions, one verb per question; importable without torch."""

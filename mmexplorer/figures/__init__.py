@@ -1,0 +1,1 @@
+"""Pure functions from a result to something a browser can draw; no Gradio, no torch."""

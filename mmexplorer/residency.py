@@ -1,0 +1,326 @@
+"""Which models are in memory: loaded at first use, one at a time, pinned while used, the oldest dropped for the next.
+
+One `Residency` looks after one device. `use` gives a model and the device to one visitor at a time; `status` says
+what is going on meanwhile. The module does not know what a model computes: a family is the name of a function
+load(preset, folder, device) whose result has memory_bytes and, if it must, close().
+"""
+
+import logging
+import os
+import pkgutil
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mmexplorer import hub, presets, runtime
+from mmexplorer.errors import Refusal
+from mmexplorer.presets import Preset
+from mmexplorer.turns import DeviceLock, wait_until
+
+FAMILIES = {"clip": "mmexplorer.models.clip:load"}
+
+# Of the memory a device has free, this part is left for activations and for everybody else.
+RESERVE = 0.1
+# Whoever needs the memory of models that others are using waits this long for it.
+PATIENCE_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a model stands.
+
+    stage is "absent" (not on this disk), "found" (on this disk), "downloading", "loading", "ready" or "failed";
+    detail is a phrase for the tab, for "failed" the sentence of the Refusal. Bytes count a download. waiting is how
+    many uses stand in line for the device besides the one that has it: how many others the last in line waits for.
+    """
+
+    stage: str
+    detail: str
+    bytes_done: int = 0
+    bytes_total: int = 0
+    waiting: int = 0
+
+
+@dataclass
+class _Attempt:
+    """One try at getting a model into memory, shared by all who ask for it meanwhile."""
+
+    status: Status
+    over: bool = False
+    error: Refusal | None = None
+
+
+@dataclass
+class _Resident:
+    model: Any
+    memory_bytes: int
+    pins: int = 0
+
+
+def load(preset: Preset, folder: Path, device: str) -> Any:
+    """The model wrapper that the preset's family makes of a folder."""
+    return pkgutil.resolve_name(FAMILIES[preset.family])(preset, folder, device)
+
+
+class Residency:
+    """The models of one device; the arguments after `budget` are there for tests.
+
+    device None means the best there is. budget is how many bytes the models may take together; None means
+    MMEXPLORER_MEMORY_BUDGET or else what the device has free, less a reserve. The state lock `_changed` is never held
+    while anything downloads, loads or computes.
+    """
+
+    def __init__(
+        self,
+        device: str | None = None,
+        budget: int | None = None,
+        *,
+        find: Callable[[str], Preset] = presets.preset,
+        files: Any = hub,
+        load: Callable[[Preset, Path, str], Any] = load,
+        memory: Callable[[str], tuple[int, int]] = runtime.memory,
+        release: Callable[[str], None] = runtime.release_memory,
+        patience: float = PATIENCE_SECONDS,
+    ):
+        self._device, self._budget, self._patience = device, budget, patience
+        self._find, self._files, self._load, self._memory, self._release = find, files, load, memory, release
+        self._residents: OrderedDict[str, _Resident] = OrderedDict()  # least recently used first
+        self.forget_threads()
+
+    def forget_threads(self) -> None:
+        """Keep the models and begin anew otherwise, as a forked process must: the other threads are not in it."""
+        self._changed = threading.Condition()
+        self._lock = DeviceLock()
+        self._attempts: dict[str, _Attempt] = {}
+        self._failures: dict[str, str] = {}
+        self._building = False
+        for resident in self._residents.values():
+            resident.pins = 0
+
+    @contextmanager
+    def use(self, key: str, stop: threading.Event | None = None) -> Iterator[Any]:
+        """The model of that key, loaded if need be, with its device to oneself until the block ends.
+
+        May be nested. Setting `stop` ends waiting and downloading with hub.Stopped. Everything that goes wrong
+        before the block, and running out of memory within it, is a Refusal.
+        """
+        preset = self._find(key)
+        resident = self._pinned(preset, stop)
+        try:
+            with self._lock.turn(stop):
+                yield resident.model
+        except Exception as error:
+            if not runtime.out_of_memory(error):
+                raise
+            self._drop_unpinned()
+            raise self._too_big(preset, "ran out of memory while working") from None
+        finally:
+            with self._changed:
+                resident.pins -= 1
+                self._changed.notify_all()
+
+    def status(self, key: str) -> Status:
+        """Where the model of that key stands; waits for nothing that loads."""
+        preset = self._find(key)
+        with self._changed:
+            resident, attempt = self._residents.get(key), self._attempts.get(key)
+            failure = self._failures.get(key)
+        if resident is not None:
+            status = Status("ready", f"ready, {runtime.size_text(resident.memory_bytes)}")
+        elif attempt is not None:
+            status = attempt.status
+        elif failure is not None:
+            status = Status("failed", failure)
+        elif self._files.here(preset) is not None:
+            status = Status("found", "on this disk, loads at first use")
+        else:
+            size = runtime.size_text(preset.disk_bytes)
+            status = Status("absent", f"not on this disk, {size} to download", 0, preset.disk_bytes)
+        return replace(status, waiting=self._lock.waiting)
+
+    def loaded(self) -> list[tuple[str, int, bool]]:
+        """Key, bytes and whether it is in use of every model in memory, least recently used first."""
+        with self._changed:
+            return [(key, model.memory_bytes, model.pins > 0) for key, model in self._residents.items()]
+
+    def evict(self, key: str | None = None) -> list[str]:
+        """Drop one model, or every model not in use; the keys dropped. Refusal if the one is in use."""
+        if key is None:
+            return self._drop_unpinned()
+        preset = self._find(key)
+        with self._changed:
+            if key in self._residents and self._residents[key].pins:
+                raise Refusal(f"{preset.label} is in use; try again when its answer is there.")
+        return self._drop_unpinned(key)
+
+    def _pinned(self, preset: Preset, stop: threading.Event | None) -> _Resident:
+        """The model, loaded by this call or by the one already at it, pinned for the caller."""
+        key = preset.key
+        while True:
+            with self._changed:
+                if key in self._residents:
+                    self._residents.move_to_end(key)
+                    self._residents[key].pins += 1
+                    return self._residents[key]
+                attempt = self._attempts.get(key)
+                if attempt is None:
+                    attempt = self._attempts[key] = _Attempt(Status("loading", "looking on this disk"))
+                    self._failures.pop(key, None)
+                    break
+                wait_until(self._changed, lambda attempt=attempt: attempt.over, stop)
+                # A visitor who leaves ends only their own wish: the next one in this loop starts over.
+                if attempt.error is not None and not isinstance(attempt.error, hub.Stopped):
+                    raise Refusal(str(attempt.error))
+        return self._carry_out(attempt, preset, stop)
+
+    def _carry_out(self, attempt: _Attempt, preset: Preset, stop: threading.Event | None) -> _Resident:
+        """Fetch and build a model, and tell everyone who waits for it how that ended."""
+        try:
+            folder = self._files.fetch(preset, lambda done, total: _note_download(attempt, done, total), stop)
+            resident = self._built(attempt, preset, folder, stop)
+            with self._changed:
+                self._residents[preset.key] = resident
+            return resident
+        except Refusal as error:
+            attempt.error = error
+            raise
+        except Exception as error:
+            logging.getLogger(__name__).exception("Loading %s failed", preset.key)
+            attempt.error = Refusal(
+                f"{preset.label} could not be loaded ({type(error).__name__}); its files may be of another kind or "
+                "damaged, and the app's log says more."
+            )
+            raise attempt.error from error
+        except BaseException:  # interrupted, so whoever else waits starts over
+            attempt.error = hub.Stopped(f"Loading {preset.label} was interrupted.")
+            raise
+        finally:
+            with self._changed:
+                attempt.over = True
+                del self._attempts[preset.key]
+                if attempt.error is not None and not isinstance(attempt.error, hub.Stopped):
+                    self._failures[preset.key] = str(attempt.error)
+                self._changed.notify_all()
+
+    def _built(self, attempt: _Attempt, preset: Preset, folder: Path, stop: threading.Event | None) -> _Resident:
+        """The model, pinned once, when no other is being built and there is room for it."""
+        attempt.status = Status("loading", "getting ready to load")
+        if self._device is None:
+            self._device = runtime.device()
+        if self._budget is None:
+            self._budget = runtime.memory_budget()
+        self._room()  # the first look at a GPU takes seconds, so once without the state lock
+        self._claim_room(attempt, preset, stop)
+        try:
+            while self._room() < preset.memory_bytes and self._drop_oldest():
+                pass
+            for _ in range(2):
+                try:
+                    model = self._load(preset, folder, self._device)
+                    return _Resident(model, getattr(model, "memory_bytes", preset.memory_bytes), pins=1)
+                except Exception as error:
+                    if not runtime.out_of_memory(error):
+                        raise
+                # After the except block, whose traceback held what had been built.
+                self._drop_unpinned()
+            raise self._too_big(preset, "does not fit into memory")
+        finally:
+            with self._changed:
+                self._building = False
+                self._changed.notify_all()
+
+    def _claim_room(self, attempt: _Attempt, preset: Preset, stop: threading.Event | None) -> None:
+        """Wait until nothing else is built and dropping unpinned models would make room; Refusal if it never would."""
+
+        def fits(without_pinned: bool) -> bool:
+            droppable = (model for model in self._residents.values() if without_pinned or not model.pins)
+            return self._room() + sum(model.memory_bytes for model in droppable) >= preset.memory_bytes
+
+        with self._changed:
+            if not self._building and not fits(without_pinned=True):
+                raise self._too_big(preset, "does not fit into memory")
+            attempt.status = Status("loading", "waiting for memory, or for another model to load")
+            # Whoever has the device does not wait for the pins of others, who may be waiting for the device.
+            may_wait = not self._lock.is_held
+            ready = wait_until(
+                self._changed,
+                lambda: not self._building and (not may_wait or fits(without_pinned=False)),
+                stop,
+                self._patience,
+            )
+            if not ready or not fits(without_pinned=False):
+                raise self._too_big(preset, "has to wait for models that others are using")
+            self._building = True
+            attempt.status = Status("loading", f"loading onto {self._device}")
+
+    def _room(self) -> int:
+        """Bytes that models may still take."""
+        if self._budget is not None:
+            return self._budget - sum(model.memory_bytes for model in self._residents.values())
+        free, _ = self._memory(self._device)
+        return int(free * (1 - RESERVE))
+
+    def _too_big(self, preset: Preset, what: str) -> Refusal:
+        need, room = runtime.size_text(preset.memory_bytes), runtime.size_text(self._room())
+        return Refusal(
+            f"{preset.label} {what}: it needs about {need} and {room} is free on {self._device}; "
+            "choose a smaller model, or try again when others have finished."
+        )
+
+    def _drop_oldest(self) -> list[str]:
+        with self._changed:
+            oldest = next((key for key, model in self._residents.items() if not model.pins), None)
+        return [] if oldest is None else self._drop_unpinned(oldest)
+
+    def _drop_unpinned(self, only: str | None = None) -> list[str]:
+        """Take unpinned models, or one of them, out of memory; their keys."""
+        with self._changed:
+            keys = [key for key, model in self._residents.items() if not model.pins and only in (None, key)]
+            dropped = [self._residents.pop(key).model for key in keys]
+        while dropped:
+            model = dropped.pop()
+            if hasattr(model, "close"):
+                model.close()
+            del model
+        if self._device is not None:
+            self._release(self._device)
+        return keys
+
+
+class ForkedResidency(Residency):
+    """The same for ZeroGPU, where a GPU is lent to a fork of the process for the length of a call.
+
+    A model is placed on "cuda" by its first use in the main process and stays; what a fork loads is lost with it. So
+    the app uses every default model once at start, and wraps what computes in `runtime.gpu`.
+    """
+
+    def __init__(self, **options):
+        super().__init__("cuda", **options)
+
+    def _room(self) -> int:
+        return sys.maxsize
+
+    def _too_big(self, preset: Preset, what: str) -> Refusal:
+        need = runtime.size_text(preset.memory_bytes)
+        return Refusal(f"{preset.label} {what}: it needs about {need} of the GPU lent to it; choose a smaller model.")
+
+    def _drop_unpinned(self, only: str | None = None) -> list[str]:
+        return []
+
+
+def _note_download(attempt: _Attempt, done: int, total: int) -> None:
+    detail = f"downloading {runtime.size_text(done)} of {runtime.size_text(total)}"
+    attempt.status = Status("downloading", detail, done, total)
+
+
+_default = ForkedResidency() if runtime.zero_gpu() else Residency()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_default.forget_threads)
+
+# This process's device, for everybody.
+use, status, loaded, evict = _default.use, _default.status, _default.loaded, _default.evict

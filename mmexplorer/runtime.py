@@ -1,0 +1,180 @@
+"""Where the app runs: device, number format, memory, network, Space or not, and the seed.
+
+Read from the machine and from MMEXPLORER_DEVICE, MMEXPLORER_MEMORY_BUDGET and MMEXPLORER_OFFLINE when asked, not at
+import. The module knows nothing of models.
+"""
+
+import gc
+import os
+import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import psutil
+
+from mmexplorer.errors import Refusal
+
+if TYPE_CHECKING:
+    import torch
+
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a size such as "6GB", "512 MB" or "1.5GiB"; a bare number is bytes; Refusal on anything else."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?I?)B?\s*", text.upper())
+    if match is None or match[2] not in UNITS or not (size := int(float(match[1]) * UNITS[match[2]])):
+        raise Refusal(f"{text[:40]!r} is not a size; write it like 6GB or 512MB.")
+    return size
+
+
+def size_text(size: int) -> str:
+    """Bytes for reading, in decimal units: "16 MB", "1.7 GB"."""
+    if size >= 10**9:
+        return f"{size / 10**9:.1f} GB"
+    if size >= 10**6:
+        return f"{size / 10**6:.0f} MB"
+    return f"{max(size, 0) / 10**3:.0f} kB"
+
+
+def device() -> str:
+    """The device that models run on, "cuda", "mps" or "cpu"; MMEXPLORER_DEVICE decides, else the best there is.
+
+    Refusal where MMEXPLORER_DEVICE names a device that torch does not know or see.
+    """
+    if zero_gpu():
+        return "cuda"
+    import torch
+
+    available = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "cpu": lambda: True}
+    wanted = os.environ.get("MMEXPLORER_DEVICE", "").strip().lower()
+    if not wanted:
+        return next(name for name, has in available.items() if has())
+    kind, _, index = wanted.partition(":")
+    known = kind in available and (not index or (kind == "cuda" and index.isdecimal()))
+    if not known:
+        raise Refusal(f"MMEXPLORER_DEVICE is {wanted[:40]!r}; it can be cpu, cuda, cuda:1 or mps.")
+    if not available[kind]() or (index and int(index) >= torch.cuda.device_count()):
+        raise Refusal(f"MMEXPLORER_DEVICE asks for {wanted}, which this machine does not have; unset it or choose cpu.")
+    return wanted
+
+
+def dtype(device: str) -> "torch.dtype":
+    """The number format for generation on a device: bfloat16 or float16 on a GPU, float32 on a CPU."""
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return torch.float16 if device == "mps" else torch.float32
+
+
+def memory(device: str) -> tuple[int, int]:
+    """Free and total memory of a device in bytes; on a CPU a container's limit counts."""
+    if device.startswith("cuda"):
+        import torch
+
+        free, total = torch.cuda.mem_get_info(device)
+        return free, total
+    if device == "mps":
+        import torch
+
+        total = torch.mps.recommended_max_memory()
+        return max(0, total - torch.mps.driver_allocated_memory()), total
+    machine = psutil.virtual_memory()
+    limit, used = _container_memory()
+    if limit is None:
+        return machine.available, machine.total
+    return max(0, min(machine.available, limit - used)), min(machine.total, limit)
+
+
+def _container_memory(root: Path = Path("/sys/fs/cgroup")) -> tuple[int | None, int]:
+    """Limit (None without one) and use in bytes of the Linux control group, version 2 and 1, this process is in."""
+    version_1 = root / "memory"
+    for limit_file, usage_file, statistics, cache in (
+        (root / "memory.max", root / "memory.current", root / "memory.stat", "inactive_file"),
+        (
+            version_1 / "memory.limit_in_bytes",
+            version_1 / "memory.usage_in_bytes",
+            version_1 / "memory.stat",
+            "total_inactive_file",
+        ),
+    ):
+        try:
+            limit, used = int(limit_file.read_text()), int(usage_file.read_text())
+            counts = dict(line.split() for line in statistics.read_text().splitlines())
+        except (OSError, ValueError):  # no such version, or the limit reads "max"
+            continue
+        if limit < 2**60:  # version 1 writes a number near 2**63 for "no limit"
+            # Cached files count as used, yet the kernel drops them before it refuses memory.
+            return limit, max(0, used - int(counts.get(cache, 0)))
+    return None, 0
+
+
+def memory_budget() -> int | None:
+    """Bytes that models may take together, from MMEXPLORER_MEMORY_BUDGET; None if it is not set."""
+    text = os.environ.get("MMEXPLORER_MEMORY_BUDGET", "").strip()
+    return parse_size(text) if text else None
+
+
+def release_memory(device: str) -> None:
+    """Give memory that nothing refers to any more back to the device."""
+    gc.collect()
+    if device == "cpu":
+        return
+    import torch
+
+    if device == "mps":
+        torch.mps.empty_cache()
+    else:
+        torch.cuda.empty_cache()
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on any device; torch says so by a RuntimeError and its words."""
+    said = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in said)
+    )
+
+
+def offline() -> bool:
+    """Whether the app must not use the network: MMEXPLORER_OFFLINE or HF_HUB_OFFLINE is on."""
+    return any(_is_on(name) for name in ("MMEXPLORER_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"))
+
+
+def on_space() -> bool:
+    """Whether this is a Hugging Face Space."""
+    return os.environ.get("SYSTEM") == "spaces"
+
+
+def zero_gpu() -> bool:
+    """Whether this is a Space whose GPU is lent call by call (ZeroGPU)."""
+    return _is_on("SPACES_ZERO_GPU")
+
+
+def gpu(work: Callable, *, seconds: int = 60) -> Callable:
+    """The function itself, or on ZeroGPU the function run in a fork that holds the GPU for at most `seconds`.
+
+    There, arguments and results cross processes: numpy, strings and numbers, no tensors.
+    """
+    if not zero_gpu():
+        return work
+    import spaces  # comes with the Space's image, so it is in no requirements file
+
+    return spaces.GPU(duration=seconds)(work)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, numpy and torch on every device."""
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def _is_on(name: str) -> bool:
+    return os.environ.get(name, "").strip().lower() in {"1", "true", "yes", "on"}

@@ -1,0 +1,8 @@
+"""The tabs of the page: a tab is a file with `build(page)` and a line in this table.
+
+The key is what ?tab= in the address selects; then come the label and the module.
+"""
+
+TABS = {
+    "zero-shot": ("Zero-shot", "mmexplorer.tabs.zero_shot"),
+}

@@ -1,0 +1,88 @@
+"""The frame of the page: title, memory line, help and the tabs in it, and what a tab gets to know of all that.
+
+It does not know what a tab does or which models there are.
+"""
+
+import html
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+import gradio as gr
+
+from mmexplorer import residency, runtime
+from mmexplorer.components.shell import help_fold, memory_line, title
+from mmexplorer.errors import Refusal
+from mmexplorer.pictures import MAX_PIXELS
+from mmexplorer.tabs import TABS
+
+UNREADABLE = (
+    "What was sent could not be read; a picture must be a whole PNG, JPEG, WebP, GIF, BMP or TIFF file of at most "
+    f"{MAX_PIXELS:,} pixels."
+)
+# Handlers wait for the device's lock, so this bounds threads and not work; together with max_size it bounds a flood.
+HANDLERS_AT_ONCE = 16
+QUEUE_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a tab may use of the page around it: `status` shows the memory, and refresh() is its value at present."""
+
+    status: gr.HTML
+    refresh: Callable[[], str]
+
+
+class Frame(gr.Blocks):
+    """gr.Blocks that tells the visitor in one sentence about refusals and about input that Gradio cannot decode."""
+
+    async def process_api(self, *args, **kwargs):
+        """Every call of a handler, from the page and from the API."""
+        try:
+            return await super().process_api(*args, **kwargs)
+        except Refusal as refusal:
+            raise gr.Error(html.escape(str(refusal)), print_exception=False) from refusal
+
+    async def preprocess_data(self, *args, **kwargs):
+        """What a visitor sent, as a handler's arguments; whatever fails here is due to what was sent."""
+        try:
+            return await super().preprocess_data(*args, **kwargs)
+        except gr.Error:
+            raise
+        except Exception as error:
+            raise Refusal(UNREADABLE) from error
+
+
+def build() -> Frame:
+    """The whole page, ready to launch."""
+    with Frame(title="mmexplorer", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)) as frame:
+        with gr.Row(elem_id="mm-head"):
+            title()
+            status = memory_line(memory())
+            help_fold()
+        page = Page(status, memory)
+        with gr.Tabs(elem_id="mm-tabs") as tabs:
+            for key, (label, module) in TABS.items():
+                with gr.Tab(label, id=key, elem_id=f"mm-tab-{key}"):
+                    import_module(module).build(page)
+        quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        frame.load(_arrive, None, [tabs, status], **quick)
+        status.tick(memory, None, status, **quick)
+    return frame.queue(max_size=QUEUE_SIZE, default_concurrency_limit=HANDLERS_AT_ONCE)
+
+
+def memory() -> str:
+    """What the models in memory take, in a few words; touches no device before the first model did."""
+    loaded = residency.loaded()
+    if not loaded:
+        return "No model in memory yet"
+    taken = sum(size for _, size, _ in loaded)
+    budget = runtime.memory_budget() or taken + runtime.memory(runtime.device())[0]
+    names = loaded[0][0] if len(loaded) == 1 else f"{len(loaded)} models"
+    return f"{names} in memory, {runtime.size_text(taken)} of {runtime.size_text(budget)}"
+
+
+def _arrive(request: gr.Request) -> tuple:
+    """The tab that ?tab= in the address names, and the memory line."""
+    tab = request.query_params.get("tab")
+    return gr.Tabs(selected=tab) if tab in TABS else gr.skip(), memory()

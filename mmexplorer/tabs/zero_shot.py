@@ -1,0 +1,149 @@
+"""The zero-shot tab: a picture and labels in; probabilities, cosines and a heatmap for every label out.
+
+Only the layout and the wiring are here; what happens on a click is in `zero_shot_run`.
+"""
+
+import gradio as gr
+
+from mmexplorer import methods
+from mmexplorer.components.picture_input import PictureInput
+from mmexplorer.components.scores import score_chart
+from mmexplorer.components.steps import steps
+from mmexplorer.components.viewer import grounding_viewer
+from mmexplorer.explore import experiments
+from mmexplorer.explore.labels import LABEL_SETS, TEMPLATE_SETS
+from mmexplorer.presets import presets
+from mmexplorer.tabs import zero_shot_api, zero_shot_run as run
+from mmexplorer.tabs.shell import Page
+
+TAB = "zero-shot"
+PALETTE = ["#dc1f32", "#ff8c00", "#f5d20a", "#12964a", "#1e5adc", "#8c32be", "#ff69b4", "#111111", "#808080"]
+MEANING = """\
+**What this shows.** CLIP turns the picture and every label into unit vectors of the same space; the cosine is how well
+they agree. The softmax compares the labels you gave and nothing else: with one label it is always 100 %.
+
+**What it does not prove.** A high probability does not mean that the label is true, only that it fits better than the
+others. A heatmap shows which patches moved the score in one approximation; only covering them and asking again
+(the method *Occlusion*) tests it. Figures of the toy models hold for the toy world.
+"""
+
+
+def build(page: Page) -> None:
+    """Lays the tab out and wires it up; called inside the tab's own gr.Tab."""
+    cards = {card.title: card.key for card in experiments.cards("zero_shot")}
+    choices = [(preset.label, preset.key) for preset in presets() if "embeds" in preset.abilities]
+    mode = gr.State("picture")
+    truths = gr.State(dict)
+    results = gr.State(None)
+
+    with gr.Row(elem_classes="mmx-top"):
+        models = gr.Dropdown(
+            choices, value=["toy-clip"], multiselect=True, max_choices=4, label="Models", scale=3,
+            info="Several are shown side by side; heatmaps and steps come from the first.", elem_id="zs-models",
+        )  # fmt: skip
+        card = gr.Dropdown(
+            [("None", ""), *cards.items()], value="", label="Experiment", scale=2, elem_id="zs-card",
+            info="Fills the inputs and says what to predict.",
+        )  # fmt: skip
+    brief = gr.Markdown(visible=False, elem_id="zs-brief", elem_classes="mmx-card")
+
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, min_width=300):
+            with gr.Tabs(elem_id="zs-input") as sources:
+                with gr.Tab("Picture", id="picture") as tab_picture:
+                    picture = PictureInput(
+                        sources=["upload", "clipboard", "webcam"], show_label=False, height=260, elem_id="zs-picture",
+                        buttons=["fullscreen"],
+                    )  # fmt: skip
+                    scene = gr.Button("Draw me a toy scene", size="sm", elem_id="zs-scene")
+                with gr.Tab("Draw", id="draw") as tab_draw:
+                    drawing = gr.Sketchpad(
+                        type="pil", image_mode="RGBA", canvas_size=(320, 320), fixed_canvas=True, layers=False,
+                        brush=gr.Brush(default_size=14, colors=PALETTE, default_color=PALETTE[0], color_mode="fixed"),
+                        show_label=False, elem_id="zs-drawing", transforms=(), buttons=[],
+                    )  # fmt: skip
+                with gr.Tab("Several", id="several") as tab_several:
+                    files = gr.File(
+                        file_count="multiple", label="Up to 64 pictures", height=220, elem_id="zs-files",
+                        file_types=["image"],
+                    )  # fmt: skip
+            labels = gr.Textbox(
+                "a red circle\na blue square\na green triangle", lines=4, max_lines=12, label="Labels",
+                info="One a line, or separated by commas.", elem_id="zs-labels",
+            )  # fmt: skip
+            with gr.Row(elem_classes="mmx-tight"):
+                label_set = gr.Dropdown(
+                    list(LABEL_SETS), value=None, show_label=False, container=False, scale=3, elem_id="zs-label-set",
+                    allow_custom_value=False, min_width=160,
+                )  # fmt: skip
+                label_csv = gr.UploadButton("From CSV", size="sm", file_types=[".csv", ".tsv", ".txt"], min_width=90)
+            with gr.Accordion("Settings", open=False):
+                template_set = gr.Dropdown(
+                    list(TEMPLATE_SETS), value="The label alone", label="Templates", elem_id="zs-template-set"
+                )
+                templates = gr.Textbox(
+                    "{}", lines=2, max_lines=10, show_label=False, container=False, elem_id="zs-templates",
+                    info="One a line; {} is where the label goes.",
+                )  # fmt: skip
+                method = gr.Dropdown(
+                    [(m.label, m.key) for m in methods.METHODS.values()], value=methods.DEFAULT, label="Heatmap method",
+                    info=methods.METHODS[methods.DEFAULT].one_sentence, elem_id="zs-method",
+                )  # fmt: skip
+                contrast = gr.Checkbox(
+                    methods.CONTRAST, label="Contrast with the other labels", elem_id="zs-contrast",
+                    info="What sets a label apart, rather than what fits it.",
+                )  # fmt: skip
+            with gr.Row(elem_classes="mmx-tight"):
+                classify = gr.Button("Classify", variant="primary", scale=3, elem_id="zs-run", min_width=120)
+                stop = gr.Button("Stop", scale=1, elem_id="zs-stop", min_width=70)
+            gr.Markdown("Examples, results included", elem_classes="mmx-caption")
+            examples = gr.Gallery(
+                run.example_gallery(), columns=4, height="auto", show_label=False, allow_preview=False,
+                object_fit="contain", elem_id="zs-examples", interactive=False, buttons=[],
+            )  # fmt: skip
+
+        with gr.Column(scale=8, min_width=320):
+            status = gr.HTML(run.IDLE, elem_id="zs-status", apply_default_css=False)
+            scores = score_chart(elem_id="zs-scores")
+            which = gr.Dropdown([], label="Heatmaps of", visible=False, elem_id="zs-which")
+            viewer = grounding_viewer(elem_id="zs-viewer")
+            gr.Markdown(MEANING, elem_classes="mmx-meaning")
+            with gr.Accordion("The five steps, with this picture's numbers", open=False):
+                walk = steps(elem_id="zs-steps")
+            with gr.Accordion("The same in Python", open=False):
+                code = gr.Code(language="python", show_label=False, interactive=False, elem_id="zs-code")
+            with gr.Accordion("Downloads", open=False):
+                gr.Markdown("Scores: the buttons under the chart. Heatmap picture: the button under the viewer.")
+                archive = gr.DownloadButton("Heatmaps as NumPy archive (NPZ)", size="sm", elem_id="zs-npz")
+
+    private = {"api_visibility": "private"}
+    quick = {"queue": False, "show_progress": "hidden", **private}
+    inputs = [mode, picture, drawing, files, labels, templates, models, method, contrast, truths]
+    shown = [status, scores, viewer, which, walk, code, archive, results]
+    for tab, name in ((tab_picture, "picture"), (tab_draw, "draw"), (tab_several, "several")):
+        tab.select(lambda name=name: name, None, mode, **quick)
+    started = gr.on(
+        [classify.click, labels.submit], run.classify, inputs, shown,
+        show_progress="hidden", trigger_mode="once", concurrency_limit=8, **private,
+    )  # fmt: skip
+    started.then(page.refresh, None, page.status, **quick)
+    stop.click(lambda: run.STOPPED, None, status, cancels=[started], **quick)
+    gr.on(
+        [which.input, method.input, contrast.input], run.ground_again, [results, which, method, contrast, truths],
+        [status, viewer, archive], show_progress="hidden", trigger_mode="always_last", **private,
+    )  # fmt: skip
+    method.change(lambda key: gr.Dropdown(info=methods.METHODS[key].one_sentence), method, method, **quick)
+    scene.click(run.new_scene, truths, [picture, truths, labels], show_progress="hidden", **private)
+    label_set.input(lambda name: "\n".join(LABEL_SETS.get(name, ())), label_set, labels, **quick)
+    label_csv.upload(run.labels_from_file, label_csv, labels, show_progress="hidden", **private)
+    template_set.input(lambda name: "\n".join(TEMPLATE_SETS.get(name, ("{}",))), template_set, templates, **quick)
+    card.input(
+        run.fill_card, [card, truths],
+        [brief, sources, mode, picture, files, labels, templates, template_set, models, truths, *shown],
+        show_progress="hidden", **private,
+    )  # fmt: skip
+    examples.select(
+        run.show_example, truths, [sources, mode, picture, labels, templates, template_set, models, truths, *shown],
+        show_progress="hidden", **private,
+    )  # fmt: skip
+    zero_shot_api.add()

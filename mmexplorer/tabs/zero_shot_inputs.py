@@ -1,0 +1,134 @@
+"""The zero-shot tab's inputs: what a visitor gave, as checked values, and what cards, scenes and examples fill in."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import gradio as gr
+from PIL import Image
+
+from mmexplorer.errors import Refusal
+from mmexplorer.explore import experiments, recordings, truth, zero_shot
+from mmexplorer.explore.labels import TEMPLATE_SETS, labels_from_text
+from mmexplorer.pictures import open_picture
+
+MAX_TRUTHS = 64  # drawn scenes whose masks a session remembers
+FILLED = ("sources", "mode", "picture", "files", "labels", "templates", "template_set", "models", "truths")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question as put: pictures and their names, labels, templates and models, and remarks about the labels."""
+
+    pictures: tuple[Image.Image, ...]
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    templates: tuple[str, ...]
+    models: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+def collect(mode, picture, drawing, files, typed, templates, models) -> Asked:
+    """The inputs as a question; Refusal if a part is missing or cannot be read."""
+    if not models:
+        raise Refusal("No model is chosen; choose one above, such as Toy CLIP.")
+    labels, remarks = zero_shot.clean_labels(labels_from_text(typed))
+    pictures = _pictures(mode, picture, drawing, files)
+    names = tuple(pictures)
+    wordings = tuple(line.strip() for line in (templates or "").splitlines() if line.strip()) or ("{}",)
+    return Asked(tuple(pictures.values()), names, labels, wordings, tuple(models), remarks)
+
+
+def _pictures(mode, picture, drawing, files) -> dict[str, Image.Image]:
+    if mode == "draw":
+        composite = (drawing or {}).get("composite")
+        if composite is None or not composite.convert("RGBA").getchannel("A").getextrema()[1]:
+            raise Refusal("The canvas is empty; draw something first.")
+        return {"drawing.png": open_picture(composite, "The drawing")}
+    if mode == "several":
+        if not files:
+            raise Refusal("There are no pictures yet; choose some files first.")
+        if len(files) > zero_shot.MAX_PICTURES:
+            raise Refusal(f"At most {zero_shot.MAX_PICTURES} pictures are scored at once, and there are {len(files):,}.")
+        opened: dict[str, Image.Image] = {}
+        for number, path in enumerate(files, 1):
+            name = Path(path).name
+            opened[name if name not in opened else f"{number} {name}"] = open_picture(path)
+        return opened
+    if not picture:
+        raise Refusal("There is no picture yet; upload, paste or draw one first.")
+    return {Path(picture).name: open_picture(picture)}
+
+
+def key_of(picture: Image.Image) -> str:
+    """A key for a picture's pixels."""
+    return hashlib.sha256(repr(picture.size).encode() + picture.convert("RGB").tobytes()).hexdigest()
+
+
+def truth_of(picture: Image.Image, truths: dict) -> truth.Truth | None:
+    """What is known to be in a picture, if it was drawn here."""
+    return truths.get(key_of(picture))
+
+
+def remembered(truths: dict, picture: Image.Image, known: truth.Truth | None) -> dict:
+    """The session's truths with one more picture; the oldest are forgotten."""
+    if known is None:
+        return truths
+    kept = dict(list(truths.items())[-(MAX_TRUTHS - 1) :])
+    return {**kept, key_of(picture): known}
+
+
+def filled(**values) -> tuple:
+    """Values for some of FILLED; the others stay as they are."""
+    return tuple(values.get(name, gr.skip()) for name in FILLED)
+
+
+def new_scene(truths: dict) -> tuple:
+    """Updates FILLED with a freshly drawn picture, and labels that fit and do not fit it."""
+    picture, known = truth.draw_scene()
+    names = list(dict.fromkeys(_named(thing) for thing in known.things))
+    others = [label for label in ("a red circle", "a blue square", "a yellow star", "a green heart") if label not in names]
+    return filled(
+        picture=picture, truths=remembered(truths, picture, known), labels="\n".join([*names, *others[: 4 - len(names)]])
+    )
+
+
+def _named(thing) -> str:
+    if thing.text:
+        return f"the word {thing.text}"
+    return f"{'an' if thing.colour[0] in 'aeiou' else 'a'} {thing.colour} {thing.shape}"
+
+
+def fill_card(key: str, truths: dict) -> tuple:
+    """The card's brief, then updates of FILLED; no card clears the brief and leaves the inputs."""
+    card = next((card for card in experiments.cards("zero_shot") if card.key == key), None)
+    if card is None:
+        return gr.Markdown(visible=False), *filled()
+    text = (
+        f"### {card.title}\n**Predict.** {card.predict}\n\n**Run**, then look for: {card.look_for}\n\n"
+        f"<details><summary>Explanation</summary>\n\n{card.explanation}\n\n*{card.source}*\n</details>"
+    )
+    return gr.Markdown(text, visible=True), *_fill(card.paths, card.labels, card.templates, card.models, truths)
+
+
+def fill_example(number: int, truths: dict) -> tuple:
+    """Updates of FILLED for an example of the gallery."""
+    example = recordings.recordings("zero_shot")[number]
+    return _fill((example.path,), example.labels, example.templates, example.models, truths)
+
+
+def _fill(paths, labels, templates, models, truths: dict) -> tuple:
+    for path in paths:
+        truths = remembered(truths, open_picture(path), truth.load_truth(path))
+    mode = "picture" if len(paths) == 1 else "several"
+    return filled(
+        sources=gr.Tabs(selected=mode),
+        mode=mode,
+        picture=str(paths[0]) if mode == "picture" else gr.skip(),
+        files=[str(path) for path in paths] if mode == "several" else gr.skip(),
+        labels="\n".join(labels),
+        templates="\n".join(templates),
+        template_set=next((name for name, options in TEMPLATE_SETS.items() if options == tuple(templates)), None),
+        models=list(models),
+        truths=truths,
+    )
