@@ -227,7 +227,7 @@ def _refusal(preset: Preset, error: BaseException) -> Refusal:
     chain = [error]
     while chain[-1].__cause__ is not None:
         chain.append(chain[-1].__cause__)
-    for fault in reversed(chain):
+    for fault in chain:
         if isinstance(fault, GatedRepoError):  # before RepositoryNotFoundError, which it extends
             page = f"{constants.ENDPOINT}/{preset.source}"
             return Refusal(

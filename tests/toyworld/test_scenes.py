@@ -131,7 +131,8 @@ def test_pairs_are_arranged_as_the_rule_says_wherever_it_leaves_a_choice(rule):
     [(-10, 0, "left"), (10, 7, "right"), (0, -10, "above"), (-7, 10, "below"), (10, 8, ""), (8, -10, ""), (0, 0, "")],
 )
 def test_relation_needs_a_dominant_axis(make_thing, dx, dy, relation):
-    assert relation_between(make_thing("circle", x=30.0 + dx, y=30.0 + dy), make_thing("star", x=30.0, y=30.0)) == relation
+    a, b = make_thing("circle", x=30.0 + dx, y=30.0 + dy), make_thing("star", x=30.0, y=30.0)
+    assert relation_between(a, b) == relation
 
 
 @pytest.mark.parametrize("relation", words.RELATIONS[:4])
