@@ -116,8 +116,7 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
             image = image.convert("LA" if image.mode == "La" else image.mode).convert("RGBA")
             white = Image.new("RGBA", image.size, "white")
             return Image.alpha_composite(white, image).convert("RGB")
-        # A fresh image, so that later changes to the caller's do not reach a result that keeps this one.
-        return image.convert("RGB") if image.mode != "RGB" else Image.frombytes("RGB", image.size, image.tobytes())
+        return image.convert("RGB")  # a copy even of RGB, so the caller may go on painting
     except MemoryError:
         raise
     except Exception as error:  # see _from_file

@@ -31,7 +31,7 @@ def test_the_contracts_hold():
         ("tabs/zero_shot.py", "import plotly", "plotly only in"),
         ("residency.py", "def late():\n    import torch", "torch and its libraries only in"),
         ("models/clip.py", "from mmexplorer.training import clip_data", "nothing in the app imports training"),
-        ("training/clip.py", "from mmexplorer import tabs", "training knows"),
+        ("training/clip.py", "from mmexplorer import tabs", "training knows nothing"),
         ("newcomer.py", "", "imports go one way"),
     ],
 )
@@ -41,9 +41,9 @@ def test_a_breach_is_noticed(tmp_path, file, line, contract):
     with (tmp_path / "mmexplorer" / file).open("a", encoding="utf-8") as text:
         text.write(f"\n{line}\n")
     result = lint(tmp_path)
-    broken = [said for said in result.stdout.splitlines() if said.endswith("BROKEN")]
+    broken = [said for said in result.stdout.splitlines() if " BROKEN" in said]
     assert result.returncode != 0
-    assert any(said.startswith(contract) for said in broken) or "newcomer" in result.stdout, result.stdout
+    assert any(said.startswith(contract) for said in broken), result.stdout
 
 
 @pytest.mark.parametrize(

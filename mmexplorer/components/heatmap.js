@@ -19,7 +19,8 @@ const ramp = Uint32Array.from({ length: 256 }, (_, step) => {
     -1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s,
     -0.0041960863 * l - 0.7034186147 * m + 1.707614701 * s,
   ].map((c) => Math.round(255 * (c <= 0.0031308 ? 12.92 * c : 1.055 * c ** (1 / 2.4) - 0.055)));
-  return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+  const alpha = Math.round(90 + 165 * t); // where little falls the picture itself stays visible
+  return ((alpha << 24) | (blue << 16) | (green << 8) | red) >>> 0;
 });
 
 // Draw a map (rows x columns, values 0 to 255) times `gain` (0 to 1): bilinear when smooth, else a pixel per patch.

@@ -6,14 +6,9 @@ Gradio's own image input decodes files before any handler runs, and answers a da
 import gradio as gr
 
 
-class PictureInput(gr.Image):
-    """gr.Image whose handlers receive the path of the uploaded file, or None."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, type="filepath", image_mode=None, format="png", **kwargs)
-
-    def preprocess(self, payload):
-        """The path of the file in Gradio's upload folder; Gradio itself checks that it lies there."""
-        if payload is None or not payload.path:
-            return None
-        return payload.path
+def picture_input(**kwargs) -> gr.Image:
+    """A gr.Image whose handlers receive the path of the uploaded file, or None; keyword arguments go to gr.Image."""
+    picture = gr.Image(type="filepath", image_mode=None, format="png", **kwargs)
+    # On the instance, because Gradio writes a stub file beside every module that subclasses a component.
+    picture.preprocess = lambda payload: payload.path if payload else None
+    return picture

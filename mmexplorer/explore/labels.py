@@ -52,7 +52,9 @@ def labels_from_csv(path: str | Path) -> list[str]:
     """
     path = Path(path)
     if path.stat().st_size > MAX_CSV_BYTES:
-        raise Refusal(f"{path.name} is larger than {MAX_CSV_BYTES // 1_000_000} MB; a list of labels is a small text file.")
+        raise Refusal(
+            f"{path.name} is larger than {MAX_CSV_BYTES // 1_000_000} MB; a list of labels is a small text file."
+        )
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:

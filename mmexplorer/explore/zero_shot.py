@@ -111,7 +111,7 @@ def clean_labels(labels: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...
     White space is trimmed and runs of it become one space, empty labels are dropped, and a repeated label is kept once
     (twice, it would halve its own softmax probability).
     """
-    texts = [" ".join(str(label).split()) for label in ([labels] if isinstance(labels, str) else labels)]
+    texts = _typed(labels)
     filled = [text for text in texts if text]
     counts = Counter(filled)  # keeps the order of first appearance
     remarks = []
@@ -163,7 +163,8 @@ def _prompt(template: str, label: str) -> str:
 
 def _sources(images: Pictures) -> list[tuple[PictureSource, str]]:
     """The pictures, not opened yet, each with what an error calls it."""
-    sources = [images] if isinstance(images, str | Path | bytes | np.ndarray | Image.Image) else list(images or ())
+    images = () if images is None else images
+    sources = [images] if isinstance(images, str | Path | bytes | np.ndarray | Image.Image) else list(images)
     if not sources:
         raise Refusal("There is no picture yet; upload, paste or draw one first.")
     if len(sources) > MAX_PICTURES:
@@ -176,7 +177,7 @@ def _sources(images: Pictures) -> list[tuple[PictureSource, str]]:
 
 
 def _labels(labels: Sequence[str]) -> tuple[str, ...]:
-    cleaned, _ = clean_labels(labels or ())
+    cleaned, _ = clean_labels(labels)
     if not cleaned:
         raise Refusal("There are no labels yet; type at least one, such as: a red circle.")
     if len(cleaned) > MAX_LABELS:
@@ -190,8 +191,7 @@ def _labels(labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def _templates(templates: Sequence[str], labels: tuple[str, ...]) -> tuple[str, ...]:
-    stripped = [str(text).strip() for text in ([templates] if isinstance(templates, str) else templates or ())]
-    unique = tuple(dict.fromkeys(stripped))
+    unique = tuple(dict.fromkeys(_typed(templates)))
     if not unique:
         raise Refusal("There is no template; use {} for the bare label.")
     for template in unique:
@@ -205,6 +205,13 @@ def _templates(templates: Sequence[str], labels: tuple[str, ...]) -> tuple[str, 
             f"{MAX_TEMPLATES} templates and {MAX_PROMPTS:,} prompts."
         )
     return unique
+
+
+def _typed(texts: Sequence[str | None] | str | None) -> list[str]:
+    """Texts as people or tables give them: white space in order, None empty, and nothing that is not Unicode."""
+    texts = () if texts is None else [texts] if isinstance(texts, str) else texts
+    words = (("" if text is None else str(text)).encode("utf-8", "replace").decode().split() for text in texts)
+    return [" ".join(word) for word in words]
 
 
 def _listed(texts: Sequence[str], count: int = 5) -> str:

@@ -32,7 +32,7 @@ def load(preset: Preset, path: str | Path, device: str) -> "ClipModel":
             raise Refusal(f"{preset.label} is a checkpoint of type {config.model_type!r}, not a CLIP or SigLIP model.")
         model, report = AutoModel.from_pretrained(
             path,
-            dtype=torch.float32,  # half precision moves cosines by 0.002, which a logit scale of 100 makes visible
+            dtype=torch.float32,  # a logit scale of 100 would magnify what half precision rounds off the cosines
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,

@@ -15,9 +15,7 @@ PATIENCE = 0.25  # seconds of silence before the first word; what is quicker nee
 PERIOD = 0.3
 
 
-def with_status(
-    work: Callable[[threading.Event], Result], status: Callable[[], str]
-) -> Generator[str, None, Result]:
+def with_status(work: Callable[[threading.Event], Result], status: Callable[[], str]) -> Generator[str, None, Result]:
     """Runs work(stop) in a thread, yields status() while it lasts, and returns its result or raises its error.
 
     Closing the generator sets `stop` and waits for the work to end, so that a device is never left in use.

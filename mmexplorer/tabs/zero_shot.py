@@ -4,19 +4,22 @@ Only the layout and the wiring are here; what happens on a click is in `zero_sho
 """
 
 import gradio as gr
+from PIL import Image
 
 from mmexplorer import methods
-from mmexplorer.components.picture_input import PictureInput
+from mmexplorer.components.examples import examples
+from mmexplorer.components.picture_input import picture_input
 from mmexplorer.components.scores import score_chart
 from mmexplorer.components.steps import steps
 from mmexplorer.components.viewer import grounding_viewer
-from mmexplorer.explore import experiments
+from mmexplorer.explore import experiments, recordings
 from mmexplorer.explore.labels import LABEL_SETS, TEMPLATE_SETS
+from mmexplorer.figures.examples import examples_payload
 from mmexplorer.presets import presets
-from mmexplorer.tabs import zero_shot_api, zero_shot_run as run
+from mmexplorer.tabs import zero_shot_api, zero_shot_inputs
+from mmexplorer.tabs import zero_shot_run as run
 from mmexplorer.tabs.shell import Page
 
-TAB = "zero-shot"
 PALETTE = ["#dc1f32", "#ff8c00", "#f5d20a", "#12964a", "#1e5adc", "#8c32be", "#ff69b4", "#111111", "#808080"]
 MEANING = """\
 **What this shows.** CLIP turns the picture and every label into unit vectors of the same space; the cosine is how well
@@ -33,16 +36,16 @@ def build(page: Page) -> None:
     cards = {card.title: card.key for card in experiments.cards("zero_shot")}
     choices = [(preset.label, preset.key) for preset in presets() if "embeds" in preset.abilities]
     mode = gr.State("picture")
-    truths = gr.State(dict)
-    results = gr.State(None)
+    truths = gr.State({})
+    asked = gr.State(None)
 
     with gr.Row(elem_classes="mmx-top"):
         models = gr.Dropdown(
-            choices, value=["toy-clip"], multiselect=True, max_choices=4, label="Models", scale=3,
+            choices, value=["toy-clip"], multiselect=True, max_choices=4, label="Models", scale=3, min_width=280,
             info="Several are shown side by side; heatmaps and steps come from the first.", elem_id="zs-models",
         )  # fmt: skip
         card = gr.Dropdown(
-            [("None", ""), *cards.items()], value="", label="Experiment", scale=2, elem_id="zs-card",
+            [("None", ""), *cards.items()], value="", label="Experiment", scale=2, elem_id="zs-card", min_width=280,
             info="Fills the inputs and says what to predict.",
         )  # fmt: skip
     brief = gr.Markdown(visible=False, elem_id="zs-brief", elem_classes="mmx-card")
@@ -51,7 +54,7 @@ def build(page: Page) -> None:
         with gr.Column(scale=4, min_width=300):
             with gr.Tabs(elem_id="zs-input") as sources:
                 with gr.Tab("Picture", id="picture") as tab_picture:
-                    picture = PictureInput(
+                    picture = picture_input(
                         sources=["upload", "clipboard", "webcam"], show_label=False, height=260, elem_id="zs-picture",
                         buttons=["fullscreen"],
                     )  # fmt: skip
@@ -73,10 +76,12 @@ def build(page: Page) -> None:
             )  # fmt: skip
             with gr.Row(elem_classes="mmx-tight"):
                 label_set = gr.Dropdown(
-                    list(LABEL_SETS), value=None, show_label=False, container=False, scale=3, elem_id="zs-label-set",
-                    allow_custom_value=False, min_width=160,
+                    [("Ready-made labels ...", ""), *LABEL_SETS], value="", show_label=False, container=False, scale=3,
+                    label="Ready-made labels", elem_id="zs-label-set", min_width=160,
                 )  # fmt: skip
-                label_csv = gr.UploadButton("From CSV", size="sm", file_types=[".csv", ".tsv", ".txt"], min_width=90)
+                label_csv = gr.UploadButton(
+                    "From CSV", size="sm", file_types=[".csv", ".tsv", ".txt"], min_width=90, elem_id="zs-label-csv"
+                )
             with gr.Accordion("Settings", open=False):
                 template_set = gr.Dropdown(
                     list(TEMPLATE_SETS), value="The label alone", label="Templates", elem_id="zs-template-set"
@@ -97,10 +102,11 @@ def build(page: Page) -> None:
                 classify = gr.Button("Classify", variant="primary", scale=3, elem_id="zs-run", min_width=120)
                 stop = gr.Button("Stop", scale=1, elem_id="zs-stop", min_width=70)
             gr.Markdown("Examples, results included", elem_classes="mmx-caption")
-            examples = gr.Gallery(
-                run.example_gallery(), columns=4, height="auto", show_label=False, allow_preview=False,
-                object_fit="contain", elem_id="zs-examples", interactive=False, buttons=[],
-            )  # fmt: skip
+            recorded = recordings.recordings("zero_shot")
+            shelf = examples(
+                examples_payload([r.title for r in recorded], [Image.open(r.path) for r in recorded]),
+                elem_id="zs-examples",
+            )
 
         with gr.Column(scale=8, min_width=320):
             status = gr.HTML(run.IDLE, elem_id="zs-status", apply_default_css=False)
@@ -119,31 +125,43 @@ def build(page: Page) -> None:
     private = {"api_visibility": "private"}
     quick = {"queue": False, "show_progress": "hidden", **private}
     inputs = [mode, picture, drawing, files, labels, templates, models, method, contrast, truths]
-    shown = [status, scores, viewer, which, walk, code, archive, results]
+    filled = [sources, mode, picture, files, labels, templates, template_set, models, truths]
+    shown = [status, scores, viewer, which, walk, code, archive, asked]
     for tab, name in ((tab_picture, "picture"), (tab_draw, "draw"), (tab_several, "several")):
         tab.select(lambda name=name: name, None, mode, **quick)
     started = gr.on(
-        [classify.click, labels.submit], run.classify, inputs, shown,
-        show_progress="hidden", trigger_mode="once", concurrency_limit=8, **private,
-    )  # fmt: skip
+        [classify.click, labels.submit],
+        run.classify,
+        inputs,
+        shown,
+        show_progress="hidden",
+        trigger_mode="once",
+        **private,
+    )
     started.then(page.refresh, None, page.status, **quick)
     stop.click(lambda: run.STOPPED, None, status, cancels=[started], **quick)
     gr.on(
-        [which.input, method.input, contrast.input], run.ground_again, [results, which, method, contrast, truths],
-        [status, viewer, archive], show_progress="hidden", trigger_mode="always_last", **private,
+        [which.input, method.input, contrast.input], run.ground_again, [asked, which, method, contrast, truths], shown,
+        show_progress="hidden", trigger_mode="always_last", **private,
     )  # fmt: skip
     method.change(lambda key: gr.Dropdown(info=methods.METHODS[key].one_sentence), method, method, **quick)
-    scene.click(run.new_scene, truths, [picture, truths, labels], show_progress="hidden", **private)
-    label_set.input(lambda name: "\n".join(LABEL_SETS.get(name, ())), label_set, labels, **quick)
+    scene.click(zero_shot_inputs.new_scene, truths, filled, show_progress="hidden", **private)
+    label_set.input(lambda name: "\n".join(LABEL_SETS[name]) if name else gr.skip(), label_set, labels, **quick)
     label_csv.upload(run.labels_from_file, label_csv, labels, show_progress="hidden", **private)
     template_set.input(lambda name: "\n".join(TEMPLATE_SETS.get(name, ("{}",))), template_set, templates, **quick)
-    card.input(
-        run.fill_card, [card, truths],
-        [brief, sources, mode, picture, files, labels, templates, template_set, models, truths, *shown],
-        show_progress="hidden", **private,
-    )  # fmt: skip
-    examples.select(
-        run.show_example, truths, [sources, mode, picture, labels, templates, template_set, models, truths, *shown],
-        show_progress="hidden", **private,
-    )  # fmt: skip
+    card.input(_open_card, [card, truths], [brief, *filled, *shown], show_progress="hidden", **private)
+    shelf.select(_show_example, truths, [*filled, *shown], show_progress="hidden", **private)
     zero_shot_api.add()
+
+
+def _open_card(key: str, truths: dict) -> tuple:
+    """A card fills the inputs and clears the results, since it asks the visitor to predict them."""
+    return *zero_shot_inputs.fill_card(key, truths), *(run.empty() if key else run.only())
+
+
+def _show_example(truths: dict, event: gr.SelectData) -> tuple:
+    """An example fills the inputs and shows its recorded results."""
+    example = recordings.recordings("zero_shot")[event.index]
+    note = run.message("Recorded result of the first model. Press Classify to compute it here.", "note")
+    cleared = {"which": gr.Dropdown(visible=False), "code": "", "archive": None, "asked": None}
+    return *zero_shot_inputs.fill_example(event.index, truths), *run.only(status=note, **cleared, **example.payloads)

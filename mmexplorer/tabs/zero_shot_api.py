@@ -29,11 +29,17 @@ def add() -> None:
         ask, ground = gr.Button(), gr.Button()
     ask.click(_classify, [files, labels, model, templates], answer, api_name="classify", concurrency_limit=8)
     ground.click(
-        _ground_labels, [file, labels, model, method, templates], grounding, api_name="ground_labels", concurrency_limit=8
+        _ground_labels,
+        [file, labels, model, method, templates],
+        grounding,
+        api_name="ground_labels",
+        concurrency_limit=8,
     )
 
 
-def _classify(images: list[str] | None, labels: list[str], model: str = "toy-clip", templates: list[str] = ("{}",)) -> dict:
+def _classify(
+    images: list[str] | None, labels: list[str], model: str = "toy-clip", templates: list[str] = ("{}",)
+) -> dict:
     """`mmexplorer.classify` over the wire: pictures are uploaded files, arrays come back as nested lists."""
     return _answered(lambda: _plain(zero_shot.classify(images or [], _texts(labels, "labels"), model=str(model),
                                                        templates=_texts(templates, "templates"))))  # fmt: skip
@@ -41,6 +47,7 @@ def _classify(images: list[str] | None, labels: list[str], model: str = "toy-cli
 
 def _ground_labels(image, labels, model="toy-clip", method=methods.DEFAULT, templates=("{}",)) -> dict:
     """`mmexplorer.ground_labels` over the wire: numbers as nested lists, and everything as a base64 NPZ archive."""
+
     def ground() -> dict:
         if not image:
             raise Refusal("There is no picture yet; pass one as `image`.")

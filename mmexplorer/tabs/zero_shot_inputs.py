@@ -49,7 +49,9 @@ def _pictures(mode, picture, drawing, files) -> dict[str, Image.Image]:
         if not files:
             raise Refusal("There are no pictures yet; choose some files first.")
         if len(files) > zero_shot.MAX_PICTURES:
-            raise Refusal(f"At most {zero_shot.MAX_PICTURES} pictures are scored at once, and there are {len(files):,}.")
+            raise Refusal(
+                f"At most {zero_shot.MAX_PICTURES} pictures are scored at once, and there are {len(files):,}."
+            )
         opened: dict[str, Image.Image] = {}
         for number, path in enumerate(files, 1):
             name = Path(path).name
@@ -87,9 +89,13 @@ def new_scene(truths: dict) -> tuple:
     """Updates FILLED with a freshly drawn picture, and labels that fit and do not fit it."""
     picture, known = truth.draw_scene()
     names = list(dict.fromkeys(_named(thing) for thing in known.things))
-    others = [label for label in ("a red circle", "a blue square", "a yellow star", "a green heart") if label not in names]
+    others = [
+        label for label in ("a red circle", "a blue square", "a yellow star", "a green heart") if label not in names
+    ]
     return filled(
-        picture=picture, truths=remembered(truths, picture, known), labels="\n".join([*names, *others[: 4 - len(names)]])
+        picture=picture,
+        truths=remembered(truths, picture, known),
+        labels="\n".join([*names, *others[: 4 - len(names)]]),
     )
 
 

@@ -19,6 +19,7 @@ from mmexplorer.figures.scores import scores_payload
 from mmexplorer.figures.steps import steps_payload
 from mmexplorer.figures.viewer import grounding_npz, viewer_payload
 from mmexplorer.hub import Stopped
+from mmexplorer.methods import METHODS
 from mmexplorer.presets import Preset, preset
 from mmexplorer.results import Classification, Grounding
 from mmexplorer.tabs.background import with_status
@@ -45,7 +46,14 @@ def only(**values) -> tuple:
 def empty() -> tuple:
     """All of OUTPUTS as before the first result."""
     return only(
-        status=IDLE, scores=None, viewer=None, which=gr.Dropdown(visible=False), walk=None, code="", archive=None, asked=None
+        status=IDLE,
+        scores=None,
+        viewer=None,
+        which=gr.Dropdown(visible=False),
+        walk=None,
+        code="",
+        archive=None,
+        asked=None,
     )
 
 
@@ -55,14 +63,15 @@ def refused(refusal: Refusal) -> tuple:
     return only(status=message(str(refusal), "note"))
 
 
-def classify(*inputs) -> Iterator[tuple]:
+def answer(*inputs) -> Iterator[tuple]:
     """Streams updates of OUTPUTS: status while loading, then scores, then heatmaps, then the steps."""
     *given, method, contrast, truths = inputs
     try:
         asked = collect(*given)
-        yield from _scores(asked)
+        summary = yield from _scores(asked)
         yield from _heatmaps(asked, 0, method, contrast, truths)
         yield from _steps(asked)
+        yield only(status=summary)
     except Stopped:
         yield only(status=STOPPED)
     except Refusal as refusal:
@@ -75,13 +84,14 @@ def ground_again(asked: Asked | None, which: int | None, method: str, contrast: 
         return
     try:
         yield from _heatmaps(asked, which or 0, method, contrast, truths)
+        yield only(status=message(f"{METHODS[method].label}: {METHODS[method].one_sentence}"))
     except Stopped:
         yield only(status=STOPPED)
     except Refusal as refusal:
         yield refused(refusal)
 
 
-def _scores(asked: Asked) -> Iterator[tuple]:
+def _scores(asked: Asked) -> Generator[tuple, None, str]:
     presets = [preset(key) for key in asked.models]
     started = time.perf_counter()
 
@@ -103,13 +113,15 @@ def _scores(asked: Asked) -> Iterator[tuple]:
         remarks=asked.remarks + _cut(asked),
     )
     choices = [(name, i) for i, name in enumerate(asked.names)]
+    summary = message(_summary(asked, presets, seconds))
     yield only(
-        status=message(_summary(asked, presets, seconds)),
+        status=summary,
         scores=chart,
         which=gr.Dropdown(choices, value=0, visible=len(asked.pictures) > 1),
         code=_code(asked, presets[0], answers[0]),
         asked=asked,
     )
+    return summary
 
 
 def _heatmaps(asked: Asked, which: int, method: str, contrast: bool, truths: dict) -> Iterator[tuple]:

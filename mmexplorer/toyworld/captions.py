@@ -106,7 +106,9 @@ def _noun(
 ) -> list[Piece]:
     """A noun phrase, such as "a large red striped circle"."""
     if thing.shape == "word":
-        name = "letter" if len(thing.text) == 1 and thing.text.isalpha() else "number" if thing.text.isdigit() else "word"
+        name = (
+            "letter" if len(thing.text) == 1 and thing.text.isalpha() else "number" if thing.text.isdigit() else "word"
+        )
         return [("the", index), (name, index), (thing.text, index)]
     phrase = [_word(thing.size, rng)] if size else []
     phrase += [_word(thing.colour, rng)] if colour else []
@@ -138,12 +140,12 @@ def _is_group(scene: Scene) -> bool:
     return scene.kind == "group" and all((t.colour, t.shape) == (first.colour, first.shape) for t in scene.things)
 
 
-def _group_phrase(scene: Scene, rng: random.Random, *, bare: bool = False) -> list[Piece]:
+def _group_phrase(scene: Scene, rng: random.Random) -> list[Piece]:
     """ "three red circles", "3 circles" or "three shapes"."""
     count = len(scene.things)
     number = words.NUMBERS[count] if rng.random() < 0.8 else str(count)
     thing = scene.things[0]
-    colour = [] if bare or rng.random() < 0.25 else [_word(thing.colour, rng)]
+    colour = [] if rng.random() < 0.25 else [_word(thing.colour, rng)]
     noun = _word(thing.shape, rng) if rng.random() < 0.85 else "shape"
     noun = noun if count == 1 else words.PLURALS[noun]
     return [(number, None), *((word, 0) for word in colour), (noun, 0)]
@@ -167,22 +169,20 @@ def _full(scene: Scene, rng: random.Random) -> list[Piece]:
     if scene.kind == "figure":
         return _figure(scene, rng) or pieces
     if scene.style == "dark" and rng.random() < 0.2:
-        pieces += [(word, None) for word in "on a dark background".split()]
+        pieces += [(word, None) for word in ["on", "a", "dark", "background"]]
     return pieces
 
 
 def _sized(scene: Scene, rng: random.Random) -> list[Piece]:
     if _is_group(scene) and len(scene.things) > 1:
         return _group_phrase(scene, rng)
-    return _listed(
-        [_noun(t, i, rng, size=True, fill=rng.random() < 0.5) for i, t in enumerate(scene.things)]
-    )
+    return _listed([_noun(t, i, rng, size=True, fill=rng.random() < 0.5) for i, t in enumerate(scene.things)])
 
 
 def _relational(scene: Scene, rng: random.Random) -> list[Piece]:
-    if len(scene.things) < 2 or _is_group(scene):
+    if len(scene.things) != 2 or _is_group(scene):  # larger scenes do not heed the held-out arrangements
         return []
-    first, second = rng.sample(range(len(scene.things)), 2)
+    first, second = rng.sample((0, 1), 2)
     return _relate(scene, rng, first, second)
 
 
@@ -207,11 +207,13 @@ def _relate(scene: Scene, rng: random.Random, first: int, second: int) -> list[P
 
 
 def _contains(outer: Thing, inner: Thing) -> bool:
-    return (outer.x - inner.x) ** 2 + (outer.y - inner.y) ** 2 < (outer.radius / 2) ** 2 and inner.radius < outer.radius / 2
+    return (outer.x - inner.x) ** 2 + (outer.y - inner.y) ** 2 < (
+        outer.radius / 2
+    ) ** 2 and inner.radius < outer.radius / 2
 
 
 def _touches(a: Thing, b: Thing) -> bool:
-    return (a.x - b.x) ** 2 + (a.y - b.y) ** 2 < (0.95 * (a.radius + b.radius)) ** 2
+    return (a.x - b.x) ** 2 + (a.y - b.y) ** 2 < (0.75 * (a.radius + b.radius)) ** 2
 
 
 def _figure(scene: Scene, rng: random.Random) -> list[Piece]:
@@ -225,7 +227,12 @@ def _figure(scene: Scene, rng: random.Random) -> list[Piece]:
         return []
     if rng.random() < 0.5:
         way = "facing us" if person.facing == "viewer" else "facing away"
-        return [*_noun(person, index, rng), *((w, index) for w in way.split()), ("and", None), *_noun(other, 1 - index, rng)]
+        return [
+            *_noun(person, index, rng),
+            *((w, index) for w in way.split()),
+            ("and", None),
+            *_noun(other, 1 - index, rng),
+        ]
     if person.facing == "viewer":
         side = {"left": "right", "right": "left"}[side]
     return [*_noun(other, 1 - index, rng), ("on", None), ("the", None), ("person's", index), (side, None)]

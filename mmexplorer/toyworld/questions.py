@@ -93,10 +93,10 @@ def _noun(name: Name, rng: random.Random, plural: bool = False) -> str:
 
 
 def _the(scene: Scene, index: int, rng: random.Random) -> str | None:
-    """A phrase that picks out one thing and no other, such as "the red one", or None if colour and shape do not."""
+    """A phrase that picks out one shape and nothing else, such as "the red one", or None if there is no such phrase."""
     thing = scene.things[index]
     names = [Name(thing.colour, thing.shape), Name("", thing.shape), Name(thing.colour)]
-    fitting = [name for name in names if name.picks(scene) == (index,) and name.is_clear(scene)]
+    fitting = [name for name in names if name.picks(scene) == (index,)]
     if not fitting:
         return None
     name = rng.choice(fitting)

@@ -55,7 +55,15 @@ def _marks(thing: Thing) -> list[tuple[str, int, float, float, float, tuple, flo
         step, middle = thing.radius * LETTER_ADVANCE, (len(thing.text) - 1) / 2
         slope = round(math.tan(math.radians(thing.look.angle)), 6)
         return [
-            (letter, 0, thing.x + (i - middle) * step, thing.y + (i - middle) * step * slope, thing.radius, thing.rgb, 0.0)
+            (
+                letter,
+                0,
+                thing.x + (i - middle) * step,
+                thing.y + (i - middle) * step * slope,
+                thing.radius,
+                thing.rgb,
+                0.0,
+            )
             for i, letter in enumerate(thing.text)
         ]
     marks = [(thing.shape, thing.look.variant, thing.x, thing.y, thing.radius, thing.rgb, _FILLS[thing.fill])]

@@ -6,6 +6,7 @@ are pixels of a 64 x 64 canvas, y pointing down.
 
 import random
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 
 from mmexplorer.toyworld import vocabulary as words
 from mmexplorer.toyworld.shapes import variants
@@ -111,9 +112,12 @@ class Sampler:
             if all(_contrast(background, thing.rgb) > 170 for thing in things):
                 break
         else:
-            style, background = "plain", max(
-                ((255, 255, 255), (20, 20, 24), (90, 140, 150)),
-                key=lambda colour: min(_contrast(colour, thing.rgb) for thing in things),
+            style, background = (
+                "plain",
+                max(
+                    ((255, 255, 255), (20, 20, 24), (90, 140, 150)),
+                    key=lambda colour: min(_contrast(colour, thing.rgb) for thing in things),
+                ),
             )
         spread = {"plain": 12, "dark": 12, "textured": 26, "noisy": 12}[style] * (rng.random() < 0.6)
         second = tuple(min(255, max(0, c + rng.randint(-spread, spread))) for c in background)
@@ -128,15 +132,18 @@ class Sampler:
                 return name
 
     def names(self, count: int) -> list[tuple[str, str]]:
-        """Distinct (colour, shape) names that may share a scene."""
+        """Distinct (colour, shape) names that may share a scene.
+
+        All are drawn anew when two of them may not, so that no name is likelier for being easy to combine.
+        """
         while True:
             names: list[tuple[str, str]] = []
-            for _ in range(20 * count):
+            while len(names) < count:
                 name = self.name()
-                if name not in names and all(self._together(name, other) for other in names):
+                if name not in names:
                     names.append(name)
-                if len(names) == count:
-                    return names
+            if all(self._together(a, b) for a, b in combinations(names, 2)):
+                return names
 
     def thing(self, colour: str, shape: str, size: str, *, fill: str | None = None, stretch: float = 1.0) -> Thing:
         """A thing with a random look, at the origin; `stretch` scales its radius."""
@@ -193,18 +200,23 @@ class Sampler:
         rng = self.rng
         if relation == "inside":
             radius = max(13.0, b.radius)
-            b = replace(b, radius=radius, size="large", fill="outline", x=32 + rng.uniform(-9, 9), y=32 + rng.uniform(-9, 9))
+            b = replace(
+                b, radius=radius, size="large", fill="outline", x=32 + rng.uniform(-9, 9), y=32 + rng.uniform(-9, 9)
+            )
             # The room inside an outline depends on its shape; a circle and a square have the most.
             a = replace(a, radius=min(a.radius, radius * 0.42), size="small", x=b.x, y=b.y)
             return [b, a]
         if relation == "touching":
-            distance = 0.88 * (a.radius + b.radius)
+            distance = 0.7 * (a.radius + b.radius)  # silhouettes do not fill their circles
             angle = rng.choice(((1.0, 0.0), (0.0, 1.0), (0.7, 0.7), (-0.7, 0.7)))
             sign = rng.choice((-1, 1))
             x, y = 32 + rng.uniform(-5, 5), 32 + rng.uniform(-5, 5)
             share = a.radius / (a.radius + b.radius)
             dx, dy = sign * angle[0] * distance, sign * angle[1] * distance
-            return [replace(a, x=x + dx * (1 - share), y=y + dy * (1 - share)), replace(b, x=x - dx * share, y=y - dy * share)]
+            return [
+                replace(a, x=x + dx * (1 - share), y=y + dy * (1 - share)),
+                replace(b, x=x - dx * share, y=y - dy * share),
+            ]
         while True:
             first, second = self.place([a, b])
             if relation_between(first, second) == relation:
@@ -293,7 +305,7 @@ class Sampler:
         readable = rng.random() < 0.9
         if rng.random() < 0.5:
             return [self.word(text, readable=readable)]
-        # A word beside or on an object, as on a sticker.
+        # A word above or below an object, as on a sticker.
         thing = self.place([self.thing(*self.name(), rng.choice(("medium", "large")), fill="solid")])[0]
         word = self.word(text, readable=readable)
         for _ in range(20):

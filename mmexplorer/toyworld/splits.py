@@ -47,7 +47,10 @@ def swap_is_kept(first: tuple[str, str], second: tuple[str, str]) -> bool:
 
 
 def arrangement_is_seen(relation: str, shape: str, other: str) -> bool:
-    """Whether training shows `shape` in this relation to `other`; a tenth of left/right and above/below is not."""
+    """Whether training shows `shape` in this relation to `other`; a tenth of left/right and above/below is not.
+
+    This holds for scenes of two things; scenes of three or more are free, and name no relations in their captions.
+    """
     if relation in ("right", "below"):
         relation, shape, other = {"right": "left", "below": "above"}[relation], other, shape
     if relation not in ("left", "above"):

@@ -1,7 +1,11 @@
 """Trains a toy CLIP from scratch on drawn scenes: `python -m mmexplorer.training.clip --help`.
 
 The recipe is CLIP's (Radford et al. 2021, arXiv 2103.00020): two encoders, a learned logit scale capped at 100, cross
-entropy over the similarity matrix in both directions. The regimes differ in what the data cover and in nothing else:
+entropy over the similarity matrix in both directions. A first run learns words, one kind of thing at a time:
+
+  python -m mmexplorer.training.clip --regime words --run runs/words
+
+Then three runs start from it and differ in what their data cover and in nothing else (--start runs/words --regime ...):
 
   full            both members of every swap pair (red circle + blue square / blue circle + red square) are drawn
   withheld        one of each swap pair is never drawn
@@ -26,6 +30,7 @@ from mmexplorer.training.clip_data import REGIMES, Batch, batch
 from mmexplorer.training.clip_model import build_model, build_processor
 
 WARMUP = 150
+CHECKPOINT = "checkpoint.pt"
 QUICK_STEPS = 12
 
 
@@ -75,7 +80,7 @@ def pixels(pictures) -> torch.Tensor:
 class Run:
     """One training run in a folder: model, optimiser, step and a log, saved and restored together."""
 
-    def __init__(self, folder: Path, regime: str, steps: int, size: int, peak: float):
+    def __init__(self, folder: Path, regime: str, steps: int, size: int, peak: float, start: Path | None = None):
         self.folder, self.regime, self.steps, self.size, self.peak = folder, regime, steps, size, peak
         torch.manual_seed(0)
         self.model = build_model()
@@ -91,10 +96,12 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
             self._restore()
+        elif start is not None:
+            self.model.load_state_dict(torch.load(start / CHECKPOINT, weights_only=True)["model"])
 
     @property
     def checkpoint(self) -> Path:
-        return self.folder / "checkpoint.pt"
+        return self.folder / CHECKPOINT
 
     def _restore(self) -> None:
         state = torch.load(self.checkpoint, weights_only=True)
@@ -163,6 +170,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--regime", choices=REGIMES, default="full", help="what the data cover (default: full)")
     parser.add_argument("--run", type=Path, default=Path("runs/toy-clip"), help="folder of checkpoints and log")
+    parser.add_argument("--start", type=Path, help="folder of a finished run to start from")
     parser.add_argument("--output", type=Path, help="folder for the finished model (default: RUN/model)")
     parser.add_argument("--steps", type=int, default=3600)
     parser.add_argument("--batch-size", type=int, default=256)
@@ -173,7 +181,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     steps, size = (QUICK_STEPS, 32) if options.quick else (options.steps, options.batch_size)
-    run = Run(options.run, options.regime, steps, size, options.learning_rate)
+    run = Run(options.run, options.regime, steps, size, options.learning_rate, options.start)
     run.train(min(options.every, max(1, steps // 2)))
     run.export(options.output or options.run / "model")
 

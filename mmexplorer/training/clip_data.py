@@ -1,9 +1,10 @@
 """Batches of drawn pictures and captions for contrastive training, in three regimes of coverage.
 
-Batches are ordinary scenes and twins: two pictures that differ in one fact which their captions state (whose colour,
-which side, how many, which is large). Twins are real pictures with true captions; they make the facts worth learning
-within minutes, but only once shapes and colours are known: a curriculum begins with single objects. What a regime
-withholds, it withholds everywhere.
+Training has two stages. "words" shows one kind of thing at a time and is the same for everyone, since nothing that a
+regime withholds has a place in it. Then half of each batch are scenes of every kind and half are twins: two pictures
+that differ in one fact which their captions state (whose colour, which side, how many, which is large). Twins are real
+pictures with true captions. They make such facts worth learning within minutes, but only to a model that knows shapes
+and colours.
 """
 
 import io
@@ -16,10 +17,10 @@ from PIL import Image
 from mmexplorer.toyworld.captions import Caption, caption, loosened, naming, relational
 from mmexplorer.toyworld.renderer import render
 from mmexplorer.toyworld.scenes import CANVAS, RADII, Rules, Sampler, Scene, Thing, rng_for
-from mmexplorer.toyworld.splits import pair_is_seen, swap_is_kept
+from mmexplorer.toyworld.splits import arrangement_is_seen, pair_is_seen, swap_is_kept
 
-SINGLES, TWINS = 0.1, 0.25
-REGIMES = ("full", "withheld", "hard-negatives")
+REGIMES = ("words", "full", "withheld", "hard-negatives")
+CALM = 0.3  # share of the first stage with nothing but large, calm pictures
 
 
 @dataclass(frozen=True)
@@ -34,25 +35,48 @@ class Batch:
 def batch(regime: str, step: int, size: int, progress: float = 1.0) -> Batch:
     """The batch of a training step: the same for the same arguments, so that a run can resume.
 
-    progress in [0, 1] is how far the training has come: single objects up to SINGLES, all scenes and no twins at
-    first, half of the batch twins from TWINS on.
+    progress in [0, 1] is how far the run has come; it sets how hard the pictures of the regime "words" are.
     """
     rng = rng_for(f"clip {regime}", step)
     sampler = Sampler(rng, Rules(swaps="all" if regime == "full" else "kept"))
-    examples: list[tuple[Scene, Caption]] = []
+    if regime == "words":
+        examples = _words(sampler, size, progress)
+    else:
+        examples = _sentences(sampler, size)
     negatives: list[str] = []
-    twins = size // 2 * min(1.0, max(0.0, (progress - SINGLES) / (TWINS - SINGLES)))
-    while len(examples) < size - int(twins):
-        scene = sampler.scene("single" if progress < SINGLES else None)
+    if regime == "hard-negatives":
+        negatives = [text for scene, _ in examples if (text := _swapped_caption(scene, rng))][: size // 4]
+    pictures = augment(render([scene for scene, _ in examples]), rng)
+    return Batch(pictures, [written.text for _, written in examples], negatives)
+
+
+def _words(sampler: Sampler, size: int, progress: float) -> list[tuple[Scene, Caption]]:
+    """Scenes of one kind of thing: large and calm ones at first, then also small, noisy, many and written ones."""
+    rng, examples = sampler.rng, []
+    while len(examples) < size:
+        if rng.random() * 0.9 < progress / CALM - 1:
+            if rng.random() < 0.2:
+                examples += _count_twins(sampler)
+            else:
+                scene = sampler.scene(rng.choices(("single", "group", "word"), weights=(75, 10, 15))[0])
+                examples.append((scene, loosened(scene, rng)))
+        else:
+            thing = sampler.thing(*sampler.name(), "large", fill="solid", stretch=rng.uniform(0.9, 1.4))
+            scene = sampler.dress(sampler.place([thing]), "single")
+            if scene.style == "plain":
+                examples.append((scene, naming(scene, rng, (0,))))
+    return examples[:size]
+
+
+def _sentences(sampler: Sampler, size: int) -> list[tuple[Scene, Caption]]:
+    """Half scenes of every kind, half twins."""
+    rng, examples = sampler.rng, []
+    while len(examples) < size // 2:
+        scene = sampler.scene()
         examples.append((scene, loosened(scene, rng)))
     while len(examples) < size:
         examples += _TWINS[rng.choices(tuple(_TWINS), weights=(40, 25, 25, 10))[0]](sampler)
-    examples = examples[:size]
-    if regime == "hard-negatives":
-        negatives = [text for scene, _ in examples if (text := _swapped_caption(scene, rng))]
-        negatives = negatives[: size // 4]
-    pictures = augment(render([scene for scene, _ in examples]), rng)
-    return Batch(pictures, [written.text for _, written in examples], negatives)
+    return examples[:size]
 
 
 def augment(pictures: np.ndarray, rng: random.Random) -> np.ndarray:
@@ -129,6 +153,8 @@ def _side_twins(sampler: Sampler) -> list[tuple[Scene, Caption]]:
         a, b = scene.things
         if a.radius > RADII["medium"][1] or b.radius > RADII["medium"][1]:
             continue  # a large thing may not fit in the other's place
+        if not all(arrangement_is_seen(r, a.shape, b.shape) for r in ("left", "right", "above", "below")):
+            continue  # the twin would show what is held out
         other = replace(scene, things=(replace(a, x=b.x, y=b.y), replace(b, x=a.x, y=a.y)))
         order = rng.sample((0, 1), 2)
         said = [relational(s, rng, *order) for s in (scene, other)]

@@ -46,7 +46,12 @@ def build_processor() -> CLIPProcessor:
 
 def build_model(width: int = 128, layers: int = 4, text_layers: int = 3) -> CLIPModel:
     """A CLIPModel with random weights for 64 x 64 pictures in patches of 8."""
-    tower = {"hidden_size": width, "intermediate_size": 4 * width, "num_attention_heads": width // 32, "hidden_act": "gelu"}
+    tower = {
+        "hidden_size": width,
+        "intermediate_size": 4 * width,
+        "num_attention_heads": width // 32,
+        "hidden_act": "gelu",
+    }
     special = {f"{name}_token_id": i for i, name in enumerate(("pad", "bos", "unk", "eos")) if name != "unk"}
     text = {"vocab_size": len(SPECIAL) + len(lexicon()), "max_position_embeddings": CONTEXT, **tower, **special}
     vision = {"image_size": CANVAS, "patch_size": PATCH, **tower}

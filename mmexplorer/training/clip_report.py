@@ -20,7 +20,7 @@ from mmexplorer.toyworld import vocabulary as words
 from mmexplorer.toyworld.captions import TEMPLATES, caption, naming
 from mmexplorer.toyworld.renderer import render
 from mmexplorer.toyworld.scenes import Rules, Sampler, Scene, relation_between, rng_for
-from mmexplorer.toyworld.splits import SEEN_COUNTS, pair_is_seen
+from mmexplorer.toyworld.splits import SEEN_COUNTS, arrangement_is_seen, pair_is_seen
 from mmexplorer.training import foreign
 from mmexplorer.training.clip_data import can_swap, swapped
 
@@ -181,7 +181,9 @@ class Report:
         each = [self.embed_texts([t.format(f"a {c} {s}") for c, s in NAMES]) for t in TEMPLATES]
         ensemble = np.mean(each, axis=0)
         ensemble /= np.linalg.norm(ensemble, axis=1, keepdims=True)
-        named = zip((*(f"template “{t}”" for t in TEMPLATES), "ensemble of 8 templates"), (*each, ensemble), strict=True)
+        named = zip(
+            (*(f"template “{t}”" for t in TEMPLATES), "ensemble of 8 templates"), (*each, ensemble), strict=True
+        )
         return {name: _share((pictures @ texts.T).argmax(1) == truth, len(NAMES)) for name, texts in named}
 
     def _pictures(self, scenes: Sequence[Scene]) -> np.ndarray:
@@ -219,7 +221,9 @@ def _related(sampler: Sampler, names: tuple[str, str]) -> Scene:
     while True:
         first, second = sampler.names(2)
         scene = sampler.dress(sampler.pair(first, second), "pair")
-        if relation_between(*scene.things) in names:
+        relation = relation_between(*scene.things)
+        seen = arrangement_is_seen(relation, first[1], second[1])
+        if relation in names and seen == (sampler.rules.arrangements == "seen"):
             return scene
 
 

@@ -14,11 +14,8 @@ from mmexplorer.components.scores import score_chart
 from mmexplorer.figures.scores import scores_payload
 from mmexplorer.results import Classification, probabilities
 
-sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 HOSTILE = "<img src=x onerror=\"document.title='pwned'\"> ${document.title='pwned'} {{value}}"
 FORMULA = '=HYPERLINK("http://example.org","-1")'
 TEMPLATES = ("a photo of a {}", "{}", "a drawing of a {}")
@@ -73,23 +70,13 @@ def address():
     demo.close()
 
 
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM.exists():
-        pytest.skip("no Chromium here")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def opened(browser, address):
+def opened(chromium, address):
     """A function that opens the page; afterwards nothing may have been written to the console as an error."""
     pages, faults = [], []
 
     def open_page(value="one", width=1280, theme="light"):
-        page = browser.new_page(viewport={"width": width, "height": 900}, accept_downloads=True)
+        page = chromium.new_page(viewport={"width": width, "height": 900}, accept_downloads=True)
         page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(f"{address}?__theme={theme}")

@@ -1,7 +1,5 @@
 """The five steps in a real Chromium: the picture's own numbers in every formula, and nothing asked of the server."""
 
-from pathlib import Path
-
 import gradio as gr
 import numpy as np
 import pytest
@@ -11,11 +9,8 @@ from mmexplorer.components.steps import steps
 from mmexplorer.figures.steps import steps_payload
 from mmexplorer.results import Classification, Trace, probabilities
 
-sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 HOSTILE = "<img src=x onerror=\"document.title='pwned'\"> ${document.title='pwned'} {{value}}"
 TEMPLATES = ("a photo of a {}", "{}", "one {}", "a drawing of a {}")
 
@@ -55,23 +50,13 @@ def address():
     demo.close()
 
 
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM.exists():
-        pytest.skip("no Chromium here")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def opened(browser, address):
+def opened(chromium, address):
     """A function that opens the page; afterwards nothing may have been written to the console as an error."""
     pages, faults = [], []
 
     def open_page(width=1280):
-        page = browser.new_page(viewport={"width": width, "height": 900})
+        page = chromium.new_page(viewport={"width": width, "height": 900})
         page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(f"{address}?__theme=light")

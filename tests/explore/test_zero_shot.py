@@ -143,6 +143,7 @@ def test_labels_are_cleaned_and_the_changes_are_said():
     assert remarks == ("2 empty labels were left out.", "Given more than once and counted once: 'red circle'.")
     assert clean_labels(["red"]) == (("red",), ())
     assert clean_labels("red, green") == (("red, green",), ())
+    assert clean_labels(np.array(["red", None, 3], dtype=object)) == (("red", "3"), ("1 empty label was left out.",))
 
 
 def test_many_repeated_labels_make_a_short_remark():
@@ -170,6 +171,10 @@ def test_labels_that_the_model_reads_only_in_part_are_named(resident, pictures):
 def test_braces_in_labels_and_templates_are_only_text(resident, pictures):
     result = mmexplorer.classify(pictures[0], ["{0} red", "{red}", "{}"], templates=("{x} {}",))
     assert result.labels == ("{0} red", "{red}", "{}")
+
+
+def test_half_a_surrogate_pair_is_scored_as_a_question_mark(resident, pictures):
+    assert mmexplorer.classify(pictures[0], ["\ud800 red", "blue"]).labels == ("? red", "blue")
 
 
 LIMITS = [

@@ -13,7 +13,8 @@ from mmexplorer.explore.zero_shot_code import python_code
 from mmexplorer.models.clip import load
 from mmexplorer.presets import preset
 
-ODD = ("red circle", 'the "blue" one\'s', "back\\slash {x} {}", "zero\u200bwidth \u202e", "grün ☃", "'''\"\"\"")
+LONG = " ".join(["red"] * 80)  # more than either model reads
+ODD = (LONG, "red circle", 'the "blue" one\'s', "back\\slash {x} {}", "zero\u200bwidth \u202e", "grün ☃", "'''\"\"\"")
 
 
 @pytest.mark.parametrize("family", ["clip", "siglip"])
