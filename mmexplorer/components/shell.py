@@ -37,9 +37,9 @@ def title() -> gr.HTML:
 
 
 def memory_line(value: str) -> gr.HTML:
-    """A line of text whose `tick` event says that it is time for a new value."""
+    """A line of markup whose `tick` event says that it is time for a new value."""
     return gr.HTML(
-        value, html_template="<p>{{value}}</p>", js_on_load=CLOCK, elem_id="mm-memory", apply_default_css=False
+        value, html_template="<p>${value}</p>", js_on_load=CLOCK, elem_id="mm-memory", apply_default_css=False
     )
 
 

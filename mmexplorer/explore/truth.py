@@ -53,7 +53,7 @@ def picture_of(scene: Scene) -> tuple[Image.Image, Truth]:
 
 
 def save_truth(path: Path, truth: Truth) -> None:
-    """Writes things and masks beside a picture: NAME.json and NAME.mask.png, in which pixel k + 1 belongs to thing k."""
+    """Writes things and masks beside a picture: NAME.json, and NAME.mask.png, where thing k has the value k + 1."""
     owner = np.zeros(truth.masks.shape[1:], np.uint8)
     for index, mask in enumerate(truth.masks):
         owner[mask] = index + 1

@@ -16,9 +16,14 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from transformers import AutoConfig, AutoModel, AutoProcessor
+from transformers.utils import logging
 
 from mmexplorer.errors import Refusal
 from mmexplorer.presets import MODEL_TYPES, Preset
+
+# Every load would otherwise draw a progress bar into the terminal, and advise to install torchvision.
+logging.disable_progress_bar()
+logging.set_verbosity_error()
 
 IMAGE_CACHE, TEXT_CACHE = 4_096, 20_000  # embeddings kept, at most 20 MB and 80 MB with 1,024 dimensions
 IMAGE_BATCH, TEXT_BATCH = 32, 256
@@ -46,15 +51,15 @@ def load(preset: Preset, path: str | Path, device: str) -> "ClipModel":
     except (Refusal, MemoryError):
         raise
     except ImportError as error:
-        raise Refusal(f"{preset.label} needs a package that is not installed: {_first_line(error)}") from error
+        raise Refusal(f"{preset.label} needs a package that is not installed: {_first_sentence(error)}") from error
     except Exception as error:  # a damaged file fails in the JSON, safetensors, tokenizer or tensor code alike
         if isinstance(error, RuntimeError) and "memory" in str(error):
             raise  # residency makes room and tries again
-        raise Refusal(f"{preset.label} cannot be loaded, its files are damaged: {_first_line(error)}") from error
+        raise Refusal(f"{preset.label} cannot be loaded, its files are damaged: {_first_sentence(error)}") from error
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+def _first_sentence(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0][:200].rstrip(".") + "."
 
 
 class _Recent(OrderedDict):

@@ -18,7 +18,8 @@ PERIOD = 0.3
 def with_status(work: Callable[[threading.Event], Result], status: Callable[[], str]) -> Generator[str, None, Result]:
     """Runs work(stop) in a thread, yields status() while it lasts, and returns its result or raises its error.
 
-    Closing the generator sets `stop` and waits for the work to end, so that a device is never left in use.
+    Closing the generator sets `stop` and does not wait for the work to end: Gradio closes generators on its event
+    loop, where waiting would halt the page for everybody. The device stays locked until the work lets go of it.
     """
     stop, done = threading.Event(), threading.Event()
     outcome: dict = {}
@@ -31,8 +32,7 @@ def with_status(work: Callable[[threading.Event], Result], status: Callable[[], 
         finally:
             done.set()
 
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True)
-    thread.start()
+    threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True).start()
     try:
         wait = PATIENCE
         while not done.wait(wait):
@@ -40,7 +40,6 @@ def with_status(work: Callable[[threading.Event], Result], status: Callable[[], 
             yield status()
     finally:
         stop.set()
-        thread.join()
     if "error" in outcome:
         raise outcome["error"]
     return outcome["result"]

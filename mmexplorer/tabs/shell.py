@@ -41,7 +41,7 @@ class Frame(gr.Blocks):
         try:
             return await super().process_api(*args, **kwargs)
         except Refusal as refusal:
-            raise gr.Error(html.escape(str(refusal)), print_exception=False) from refusal
+            raise gr.Error(html.escape(str(refusal), quote=False), print_exception=False) from refusal
 
     async def preprocess_data(self, *args, **kwargs):
         """What a visitor sent, as a handler's arguments; whatever fails here is due to what was sent."""

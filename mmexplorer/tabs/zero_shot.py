@@ -15,7 +15,7 @@ from mmexplorer.components.viewer import grounding_viewer
 from mmexplorer.explore import experiments, recordings
 from mmexplorer.explore.labels import LABEL_SETS, TEMPLATE_SETS
 from mmexplorer.figures.examples import examples_payload
-from mmexplorer.presets import presets
+from mmexplorer.presets import preset, presets
 from mmexplorer.tabs import zero_shot_api, zero_shot_inputs
 from mmexplorer.tabs import zero_shot_run as run
 from mmexplorer.tabs.shell import Page
@@ -34,7 +34,7 @@ others. A heatmap shows which patches moved the score in one approximation; only
 def build(page: Page) -> None:
     """Lays the tab out and wires it up; called inside the tab's own gr.Tab."""
     cards = {card.title: card.key for card in experiments.cards("zero_shot")}
-    choices = [(preset.label, preset.key) for preset in presets() if "embeds" in preset.abilities]
+    choices = [(p.label, p.key) for p in presets() if "embeds" in p.abilities]
     mode = gr.State("picture")
     truths = gr.State({})
     asked = gr.State(None)
@@ -48,6 +48,7 @@ def build(page: Page) -> None:
             [("None", ""), *cards.items()], value="", label="Experiment", scale=2, elem_id="zs-card", min_width=280,
             info="Fills the inputs and says what to predict.",
         )  # fmt: skip
+    about = gr.HTML(lambda: run.about(["toy-clip"]), elem_id="zs-about", apply_default_css=False)
     brief = gr.Markdown(visible=False, elem_id="zs-brief", elem_classes="mmx-card")
 
     with gr.Row(equal_height=False):
@@ -120,7 +121,9 @@ def build(page: Page) -> None:
                 code = gr.Code(language="python", show_label=False, interactive=False, elem_id="zs-code")
             with gr.Accordion("Downloads", open=False):
                 gr.Markdown("Scores: the buttons under the chart. Heatmap picture: the button under the viewer.")
-                archive = gr.DownloadButton("Heatmaps as NumPy archive (NPZ)", size="sm", elem_id="zs-npz")
+                archive = gr.DownloadButton(
+                    "Heatmaps as NumPy archive (NPZ)", size="sm", interactive=False, elem_id="zs-npz"
+                )
 
     private = {"api_visibility": "private"}
     quick = {"queue": False, "show_progress": "hidden", **private}
@@ -131,7 +134,7 @@ def build(page: Page) -> None:
         tab.select(lambda name=name: name, None, mode, **quick)
     started = gr.on(
         [classify.click, labels.submit],
-        run.classify,
+        run.answer,
         inputs,
         shown,
         show_progress="hidden",
@@ -139,11 +142,12 @@ def build(page: Page) -> None:
         **private,
     )
     started.then(page.refresh, None, page.status, **quick)
-    stop.click(lambda: run.STOPPED, None, status, cancels=[started], **quick)
-    gr.on(
+    again = gr.on(
         [which.input, method.input, contrast.input], run.ground_again, [asked, which, method, contrast, truths], shown,
         show_progress="hidden", trigger_mode="always_last", **private,
     )  # fmt: skip
+    stop.click(lambda: run.STOPPED, None, status, cancels=[started, again], **quick)
+    models.change(run.about, models, about, **quick)
     method.change(lambda key: gr.Dropdown(info=methods.METHODS[key].one_sentence), method, method, **quick)
     scene.click(zero_shot_inputs.new_scene, truths, filled, show_progress="hidden", **private)
     label_set.input(lambda name: "\n".join(LABEL_SETS[name]) if name else gr.skip(), label_set, labels, **quick)
@@ -162,6 +166,7 @@ def _open_card(key: str, truths: dict) -> tuple:
 def _show_example(truths: dict, event: gr.SelectData) -> tuple:
     """An example fills the inputs and shows its recorded results."""
     example = recordings.recordings("zero_shot")[event.index]
-    note = run.message("Recorded result of the first model. Press Classify to compute it here.", "note")
-    cleared = {"which": gr.Dropdown(visible=False), "code": "", "archive": None, "asked": None}
+    used = ", ".join(preset(key).label for key in example.models)
+    note = run.message(f"{used}: a recorded result. Press Classify to compute it here.", "note")
+    cleared = {"which": gr.Dropdown(visible=False), "code": "", "archive": run.download(None), "asked": None}
     return *zero_shot_inputs.fill_example(event.index, truths), *run.only(status=note, **cleared, **example.payloads)

@@ -4,7 +4,6 @@ They go through hidden components rather than `gr.api`, so that Gradio checks th
 """
 
 import base64
-import html
 
 import gradio as gr
 
@@ -37,32 +36,18 @@ def add() -> None:
     )
 
 
-def _classify(
-    images: list[str] | None, labels: list[str], model: str = "toy-clip", templates: list[str] = ("{}",)
-) -> dict:
+def _classify(images, labels, model, templates) -> dict:
     """`mmexplorer.classify` over the wire: pictures are uploaded files, arrays come back as nested lists."""
-    return _answered(lambda: _plain(zero_shot.classify(images or [], _texts(labels, "labels"), model=str(model),
-                                                       templates=_texts(templates, "templates"))))  # fmt: skip
+    wanted = {"model": str(model), "templates": _texts(templates, "templates")}
+    return _plain(zero_shot.classify(images or [], _texts(labels, "labels"), **wanted))
 
 
-def _ground_labels(image, labels, model="toy-clip", method=methods.DEFAULT, templates=("{}",)) -> dict:
+def _ground_labels(image, labels, model, method, templates) -> dict:
     """`mmexplorer.ground_labels` over the wire: numbers as nested lists, and everything as a base64 NPZ archive."""
-
-    def ground() -> dict:
-        if not image:
-            raise Refusal("There is no picture yet; pass one as `image`.")
-        return _plain_grounding(zero_shot.ground_labels(
-            image, _texts(labels, "labels"), model=str(model), method=str(method), templates=_texts(templates, "templates")
-        ))  # fmt: skip
-
-    return _answered(ground)
-
-
-def _answered(ask) -> dict:
-    try:
-        return ask()
-    except Refusal as refusal:
-        raise gr.Error(html.escape(str(refusal)), print_exception=False) from None
+    if not image:
+        raise Refusal("There is no picture yet; pass one as `image`.")
+    wanted = {"model": str(model), "method": str(method), "templates": _texts(templates, "templates")}
+    return _plain_grounding(zero_shot.ground_labels(image, _texts(labels, "labels"), **wanted))
 
 
 def _texts(value, name: str) -> list[str]:

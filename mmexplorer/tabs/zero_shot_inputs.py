@@ -13,14 +13,19 @@ from mmexplorer.explore.labels import TEMPLATE_SETS, labels_from_text
 from mmexplorer.pictures import open_picture
 
 MAX_TRUTHS = 64  # drawn scenes whose masks a session remembers
+THUMBNAIL_SIDE = 96
 FILLED = ("sources", "mode", "picture", "files", "labels", "templates", "template_set", "models", "truths")
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One question as put: pictures and their names, labels, templates and models, and remarks about the labels."""
+    """One question as put: pictures and their names, labels, templates and models, and remarks about the labels.
 
-    pictures: tuple[Image.Image, ...]
+    Files stay on the disk, where they are opened a few at a time; only thumbnails of them are kept in memory.
+    """
+
+    pictures: tuple[str | Image.Image, ...]
+    thumbnails: tuple[Image.Image, ...]
     names: tuple[str, ...]
     labels: tuple[str, ...]
     templates: tuple[str, ...]
@@ -34,17 +39,23 @@ def collect(mode, picture, drawing, files, typed, templates, models) -> Asked:
         raise Refusal("No model is chosen; choose one above, such as Toy CLIP.")
     labels, remarks = zero_shot.clean_labels(labels_from_text(typed))
     pictures = _pictures(mode, picture, drawing, files)
-    names = tuple(pictures)
+    thumbnails = tuple(_thumbnail(source, name) for name, source in pictures.items())
     wordings = tuple(line.strip() for line in (templates or "").splitlines() if line.strip()) or ("{}",)
-    return Asked(tuple(pictures.values()), names, labels, wordings, tuple(models), remarks)
+    return Asked(tuple(pictures.values()), thumbnails, tuple(pictures), labels, wordings, tuple(models), remarks)
 
 
-def _pictures(mode, picture, drawing, files) -> dict[str, Image.Image]:
+def _thumbnail(source: str | Image.Image, name: str) -> Image.Image:
+    small = open_picture(source, name)
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    return small
+
+
+def _pictures(mode, picture, drawing, files) -> dict[str, str | Image.Image]:
     if mode == "draw":
         composite = (drawing or {}).get("composite")
         if composite is None or not composite.convert("RGBA").getchannel("A").getextrema()[1]:
             raise Refusal("The canvas is empty; draw something first.")
-        return {"drawing.png": open_picture(composite, "The drawing")}
+        return {"drawing.png": open_picture(composite)}
     if mode == "several":
         if not files:
             raise Refusal("There are no pictures yet; choose some files first.")
@@ -52,14 +63,14 @@ def _pictures(mode, picture, drawing, files) -> dict[str, Image.Image]:
             raise Refusal(
                 f"At most {zero_shot.MAX_PICTURES} pictures are scored at once, and there are {len(files):,}."
             )
-        opened: dict[str, Image.Image] = {}
+        named: dict[str, str] = {}
         for number, path in enumerate(files, 1):
             name = Path(path).name
-            opened[name if name not in opened else f"{number} {name}"] = open_picture(path)
-        return opened
+            named[name if name not in named else f"{number} {name}"] = path
+        return named
     if not picture:
         raise Refusal("There is no picture yet; upload, paste or draw one first.")
-    return {Path(picture).name: open_picture(picture)}
+    return {Path(picture).name: picture}
 
 
 def key_of(picture: Image.Image) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 import gradio as gr
+import numpy as np
 
 from mmexplorer import residency
 from mmexplorer.errors import Refusal
@@ -34,8 +35,10 @@ def message(text: str, kind: str = "quiet") -> str:
     return f'<p class="mmx-status mmx-{kind}" role="status">{html.escape(text)}</p>'
 
 
-IDLE = message("Nothing is loaded yet. The first classification loads the model; a toy model takes a few seconds.")
+IDLE = message("A model is loaded when it is first used; a toy model takes a few seconds.")
 STOPPED = message("Stopped. What was already there stays.", "note")
+FAILED = message("Something went wrong in the app; its log says what. What was already there stays.", "note")
+NOT_YET = message("Press Classify first; then heatmaps can be drawn in other ways.", "note")
 
 
 def only(**values) -> tuple:
@@ -52,65 +55,79 @@ def empty() -> tuple:
         which=gr.Dropdown(visible=False),
         walk=None,
         code="",
-        archive=None,
+        archive=download(None),
         asked=None,
     )
 
 
+def download(path: str | None) -> gr.DownloadButton:
+    """The archive's button, which can be pressed when there is something to download."""
+    return gr.DownloadButton(value=path, interactive=path is not None)
+
+
 def refused(refusal: Refusal) -> tuple:
     """The sentence of a refusal, as a toast and in the status slot."""
-    gr.Warning(html.escape(str(refusal)), title="Not possible")
+    gr.Warning(html.escape(str(refusal), quote=False), title="Not possible")
     return only(status=message(str(refusal), "note"))
 
 
 def answer(*inputs) -> Iterator[tuple]:
     """Streams updates of OUTPUTS: status while loading, then scores, then heatmaps, then the steps."""
     *given, method, contrast, truths = inputs
-    try:
-        asked = collect(*given)
+
+    def work() -> Iterator[tuple]:
+        asked = yield from _told(lambda stop: collect(*given), lambda: "Reading the pictures.")
         summary = yield from _scores(asked)
         yield from _heatmaps(asked, 0, method, contrast, truths)
         yield from _steps(asked)
         yield only(status=summary)
-    except Stopped:
-        yield only(status=STOPPED)
-    except Refusal as refusal:
-        yield refused(refusal)
+
+    yield from _saying_how_it_ends(work())
 
 
 def ground_again(asked: Asked | None, which: int | None, method: str, contrast: bool, truths: dict) -> Iterator[tuple]:
     """Heatmaps of another picture, or by another method, for the classification on the page."""
-    if asked is None:
-        return
-    try:
+
+    def work() -> Iterator[tuple]:
         yield from _heatmaps(asked, which or 0, method, contrast, truths)
         yield only(status=message(f"{METHODS[method].label}: {METHODS[method].one_sentence}"))
+
+    yield from _saying_how_it_ends(work()) if asked else [only(status=NOT_YET)]
+
+
+def _saying_how_it_ends(updates: Iterator[tuple]) -> Iterator[tuple]:
+    """The updates, and a last status if they end early: no status may say for ever that something is going on."""
+    try:
+        yield from updates
     except Stopped:
         yield only(status=STOPPED)
     except Refusal as refusal:
         yield refused(refusal)
+    except Exception:
+        yield only(status=FAILED)
+        raise
 
 
 def _scores(asked: Asked) -> Generator[tuple, None, str]:
     presets = [preset(key) for key in asked.models]
     started = time.perf_counter()
 
-    def work(stop) -> list[Classification]:
+    def work(stop) -> tuple[list[Classification], tuple[str, ...]]:
         answers = []
         for key in asked.models:
             with residency.use(key, stop):  # fetching and loading can be stopped; the scoring itself is short
                 pass
             answers.append(zero_shot.classify(asked.pictures, asked.labels, model=key, templates=asked.templates))
-        return answers
+        return answers, _cut(asked)
 
-    answers = yield from _told(work, presets)
+    answers, cut = yield from _told(work, lambda: _loading(presets))
     seconds = time.perf_counter() - started
     chart = scores_payload(
         answers,
         names=[p.label for p in presets],
-        thumbnails=asked.pictures,
+        thumbnails=asked.thumbnails,
         picture_names=asked.names,
-        remarks=asked.remarks + _cut(asked),
+        remarks=asked.remarks + cut,
     )
     choices = [(name, i) for i, name in enumerate(asked.names)]
     summary = message(_summary(asked, presets, seconds))
@@ -125,27 +142,23 @@ def _scores(asked: Asked) -> Generator[tuple, None, str]:
 
 
 def _heatmaps(asked: Asked, which: int, method: str, contrast: bool, truths: dict) -> Iterator[tuple]:
-    if len(asked.labels) > zero_shot.MAX_GROUNDED:
-        yield only(viewer=None, archive=None)
-        return
-    picture, presets = asked.pictures[which], [preset(asked.models[0])]
+    picture, shared = asked.pictures[which], {"model": asked.models[0], "templates": asked.templates}
 
     def work(stop) -> Grounding:
-        return zero_shot.ground_labels(
-            picture,
-            asked.labels,
-            model=asked.models[0],
-            method=method,
-            templates=asked.templates,
-            contrast=contrast,
-        )
+        labels = asked.labels
+        if len(labels) > zero_shot.MAX_GROUNDED:
+            cosines = zero_shot.classify(picture, labels, **shared).cosines[0]
+            best = sorted(np.argsort(-cosines, kind="stable")[: zero_shot.MAX_GROUNDED])
+            labels = tuple(labels[i] for i in best)
+        return zero_shot.ground_labels(picture, labels, method=method, contrast=contrast, **shared)
 
-    grounding = yield from _told(work, presets)
-    truth = truth_of(picture, truths)
+    grounding = yield from _told(work, lambda: _loading([preset(asked.models[0])]))
+    truth = truth_of(grounding.image, truths)
     with tempfile.TemporaryDirectory() as folder:  # Gradio copies the file before it asks for the next update
         archive = Path(folder) / "heatmaps.npz"
         archive.write_bytes(grounding_npz(grounding))
-        yield only(viewer=viewer_payload(grounding, truth and truth.masks_of(asked.labels)), archive=str(archive))
+        payload = viewer_payload(grounding, truth and truth.masks_of(grounding.words))
+        yield only(viewer=payload, archive=download(str(archive)))
 
 
 def _steps(asked: Asked) -> Iterator[tuple]:
@@ -156,13 +169,13 @@ def _steps(asked: Asked) -> Iterator[tuple]:
     def work(stop):
         return zero_shot.trace(asked.pictures[0], asked.labels, model=asked.models[0], templates=asked.templates)
 
-    trace = yield from _told(work, [preset(asked.models[0])])
+    trace = yield from _told(work, lambda: _loading([preset(asked.models[0])]))
     yield only(walk=steps_payload(trace))
 
 
-def _told(work: Callable, presets: Sequence[Preset]) -> Generator[tuple, None, object]:
-    """The result of work(stop), telling the page meanwhile where its models stand."""
-    job = with_status(work, lambda: _loading(presets))
+def _told(work: Callable, status: Callable[[], str]) -> Generator[tuple, None, object]:
+    """The result of work(stop), telling the page meanwhile what status() says."""
+    job = with_status(work, status)
     try:
         while True:
             yield only(status=message(next(job), "busy"))
@@ -178,13 +191,25 @@ def _loading(presets: Sequence[Preset]) -> str:
         if status.stage != "ready":
             return f"{p.label}: {status.detail}"
     ahead = status.waiting - 1
-    return f"Computing; {ahead} others are waiting." if ahead > 0 else "Computing."
+    if ahead < 1:
+        return "Computing."
+    return f"Computing; {ahead} others are waiting." if ahead > 1 else "Computing; another visitor is waiting."
 
 
 def _cut(asked: Asked) -> tuple[str, ...]:
     cut = zero_shot.cut_labels(asked.labels, model=asked.models[0], templates=asked.templates)
     shown = ", ".join(f"“{label[:40]}”" for label in cut[:3]) + (" and others" if len(cut) > 3 else "")
     return (f"Longer than the model reads, so that the end does not count: {shown}.",) if cut else ()
+
+
+def about(keys: Sequence[str]) -> str:
+    """For each chosen model where it stands, its size, licence and what it is good for, before anything is fetched."""
+    rows = []
+    for p in map(preset, keys or ()):
+        gate = " (asks for an agreement on the Hub)" if p.gated else ""
+        facts = (p.label, residency.status(p.key).detail, f"{p.licence}{gate}", p.note, p.paper)
+        rows.append("<li><b>{}</b>: {} · {} · {} <span>{}</span></li>".format(*map(html.escape, facts)))
+    return f'<ul class="mmx-about">{"".join(rows)}</ul>' if rows else message("Choose at least one model.", "note")
 
 
 def _summary(asked: Asked, presets: Sequence[Preset], seconds: float) -> str:
@@ -194,7 +219,9 @@ def _summary(asked: Asked, presets: Sequence[Preset], seconds: float) -> str:
     names = ", ".join(p.label for p in presets)
     toy = " A toy model: it knows drawn shapes and about 160 words." if presets[0].tier == "toy" else ""
     what = f"{number(len(asked.pictures), 'picture')}, {number(len(asked.labels), 'label')}"
-    return f"{names}: {what}, {seconds:.2f} s.{toy}"
+    most = zero_shot.MAX_GROUNDED
+    fewer = f" Heatmaps are those of the {most} best labels." if len(asked.labels) > most else ""
+    return f"{names}: {what}, {seconds:.2f} s.{fewer}{toy}"
 
 
 def _code(asked: Asked, used: Preset, answer: Classification) -> str:
@@ -215,5 +242,5 @@ def labels_from_file(path: str | None):
     try:
         return "\n".join(labels.labels_from_csv(path)) if path else gr.skip()
     except Refusal as refusal:
-        gr.Warning(html.escape(str(refusal)), title="Not possible")
+        gr.Warning(html.escape(str(refusal), quote=False), title="Not possible")
         return gr.skip()

@@ -3,9 +3,11 @@
 The recipe is CLIP's (Radford et al. 2021, arXiv 2103.00020): two encoders, a learned logit scale capped at 100, cross
 entropy over the similarity matrix in both directions. A first run learns words, one kind of thing at a time:
 
-  python -m mmexplorer.training.clip --regime words --run runs/words
+  python -m mmexplorer.training.clip --regime words --run runs/words --steps 5000 --until 3150 --batch-size 64
 
-Then three runs start from it and differ in what their data cover and in nothing else (--start runs/words --regime ...):
+Then three runs start from it and differ in what their data cover and in nothing else:
+
+  python -m mmexplorer.training.clip --regime full --start runs/words --run runs/full
 
   full            both members of every swap pair (red circle + blue square / blue circle + red square) are drawn
   withheld        one of each swap pair is never drawn
@@ -21,6 +23,7 @@ import math
 import queue
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -59,16 +62,16 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
-def batches(regime: str, first: int, steps: int, size: int):
-    """Yields the batches from step `first`, drawn one ahead by a thread while the model computes."""
+def batches(regime: str, first: int, last: int, steps: int, size: int) -> Iterator[Batch]:
+    """Yields the batches of steps first to last - 1 of `steps`, drawn ahead by a thread while the model computes."""
     ready: queue.Queue[Batch] = queue.Queue(maxsize=2)
 
     def draw() -> None:
-        for step in range(first, steps):
+        for step in range(first, last):
             ready.put(batch(regime, step, size, step / steps))
 
     threading.Thread(target=draw, daemon=True).start()
-    for _ in range(first, steps):
+    for _ in range(first, last):
         yield ready.get()
 
 
@@ -139,13 +142,14 @@ class Run:
         self.step += 1
         return loss.item(), accuracy
 
-    def train(self, every: int) -> None:
-        """Trains to the last step, logging and saving every so many steps."""
+    def train(self, every: int, until: int | None = None) -> None:
+        """Trains to the last step, or to step `until` of the same schedule; logs and saves every so many steps."""
         started, seconds = time.monotonic(), self.seconds
-        for data in batches(self.regime, self.step, self.steps, self.size):
+        last = min(self.steps, until or self.steps)
+        for data in batches(self.regime, self.step, last, self.steps, self.size):
             loss, accuracy = self.update(data)
             self.seconds = seconds + time.monotonic() - started
-            if self.step % every == 0 or self.step == self.steps:
+            if self.step % every == 0 or self.step == last:
                 self._log(loss, accuracy)
                 self.save()
 
@@ -172,8 +176,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--run", type=Path, default=Path("runs/toy-clip"), help="folder of checkpoints and log")
     parser.add_argument("--start", type=Path, help="folder of a finished run to start from")
     parser.add_argument("--output", type=Path, help="folder for the finished model (default: RUN/model)")
-    parser.add_argument("--steps", type=int, default=3600)
-    parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=4500)
+    parser.add_argument("--until", type=int, help="stop after this step of the schedule")
+    parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads for the model")
     parser.add_argument("--every", type=int, default=100, help="steps between log lines and checkpoints")
@@ -182,7 +187,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     steps, size = (QUICK_STEPS, 32) if options.quick else (options.steps, options.batch_size)
     run = Run(options.run, options.regime, steps, size, options.learning_rate, options.start)
-    run.train(min(options.every, max(1, steps // 2)))
+    run.train(min(options.every, max(1, steps // 2)), options.until)
     run.export(options.output or options.run / "model")
 
 

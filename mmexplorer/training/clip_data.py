@@ -39,10 +39,7 @@ def batch(regime: str, step: int, size: int, progress: float = 1.0) -> Batch:
     """
     rng = rng_for(f"clip {regime}", step)
     sampler = Sampler(rng, Rules(swaps="all" if regime == "full" else "kept"))
-    if regime == "words":
-        examples = _words(sampler, size, progress)
-    else:
-        examples = _sentences(sampler, size)
+    examples = _words(sampler, size, progress) if regime == "words" else _sentences(sampler, size)
     negatives: list[str] = []
     if regime == "hard-negatives":
         negatives = [text for scene, _ in examples if (text := _swapped_caption(scene, rng))][: size // 4]
@@ -138,10 +135,8 @@ def _swap_twins(sampler: Sampler) -> list[tuple[Scene, Caption]]:
         scene = sampler.dress(sampler.pair(first, second), "pair")
         if can_swap(scene):
             break
-    if sampler.rules.swaps == "all":
-        other = swapped(scene)
-    else:
-        other = sampler.dress(sampler.pair(*sampler.names(2)), "pair")
+    drawn = sampler.rules.swaps == "all"
+    other = swapped(scene) if drawn else sampler.dress(sampler.pair(*sampler.names(2)), "pair")
     return [(s, naming(s, rng, tuple(rng.sample((0, 1), 2)))) for s in (scene, other)]
 
 

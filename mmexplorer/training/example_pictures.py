@@ -1,4 +1,4 @@
-"""Draws the pictures of examples and experiment cards, with their truth: `python -m mmexplorer.training.example_pictures`.
+"""Draws the pictures of examples and experiment cards, with their truth.
 
 Each is a scene of the toy world from a fixed seed, so that running this again writes the same files.
 """

@@ -1,6 +1,6 @@
 """Do the heatmaps tell the truth? Each method against the masks of held-out scenes, and against two baselines.
 
-`python -m mmexplorer.training.grounding_report` prints the pointing game and IoU (see `figures.viewer`) of every method,
+`python -m mmexplorer.training.grounding_report` prints pointing game and IoU (see `figures.viewer`) of every method,
 with and without contrast, on single objects and on pairs; the best on pairs should be `methods.DEFAULT`. "centre"
 always points at the middle of the picture, "random" at a random patch.
 """
@@ -51,11 +51,12 @@ def measure(
         for name, patches in (("centre", middle - middle.min()), ("random", random.random(shape))):
             baseline = _like(grounding, patches)
             totals[name] += [ground_truth_score(baseline, 0, 0, mask) for mask in masks]
-    return {
-        name: {"pointing": float(np.mean([hit for hit, _ in scores])), "iou": float(np.mean([iou for _, iou in scores])),
-               "objects": len(scores)}
-        for name, scores in totals.items()
-    }  # fmt: skip
+    return {name: _mean(scores) for name, scores in totals.items()}
+
+
+def _mean(scores: list[tuple[bool, float]]) -> dict[str, float]:
+    hits, ious = zip(*scores, strict=True)
+    return {"pointing": float(np.mean(hits)), "iou": float(np.mean(ious)), "objects": len(scores)}
 
 
 def _like(grounding: Grounding, patches: np.ndarray) -> Grounding:

@@ -307,7 +307,7 @@ def test_a_broken_folder_is_refused_in_one_sentence(copied, fault):
     with pytest.raises(Refusal) as refusal:
         load(PRESET, copied, "cpu")
     sentence = str(refusal.value)
-    assert "Tiny" in sentence and "\n" not in sentence and len(sentence) < 400
+    assert "Tiny" in sentence and "\n" not in sentence and len(sentence) < 400 and sentence.endswith(".")
 
 
 def test_another_family_is_refused_by_name(tmp_path):
@@ -335,8 +335,10 @@ def test_running_out_of_memory_is_not_called_damage(clip_folder, monkeypatch):
 
 def test_a_missing_package_is_named(clip_folder, monkeypatch):
     def fail(*args, **options):
-        raise ImportError("SiglipTokenizer requires the SentencePiece library")
+        raise ImportError(
+            "SiglipTokenizer requires the SentencePiece library. Check out the instructions on the\npage."
+        )
 
     monkeypatch.setattr(clip_module.AutoProcessor, "from_pretrained", fail)
-    with pytest.raises(Refusal, match="SentencePiece"):
+    with pytest.raises(Refusal, match=r"not installed: SiglipTokenizer requires the SentencePiece library\.$"):
         load(PRESET, clip_folder, "cpu")
