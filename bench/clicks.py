@@ -24,7 +24,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 # Notes when the next click happens, and when the status says something new, the bars change and the heatmaps change.
 WATCH = """() => {
   const times = window.mmBench = { click: null, status: null, bars: null, viewer: null, last: null };
-  const said = () => document.querySelector("#zs-status").textContent.trim();
+  const said = () => document.querySelector("#zs-status [role=status]")?.textContent;
   const before = said();
   const within = (node, place) => (node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement)?.closest(place);
   window.mmBenchObserver?.disconnect();
@@ -82,23 +82,30 @@ def measure_warm(clicks: int, folder: Path) -> list[Row]:
         def new_picture() -> None:
             _upload(page, material.new_files(1, folder)[0])
 
+        def new_photo() -> None:
+            _upload(page, material.new_photo(folder))
+
         return [
             _warm_row("both seen before", seen_before, page, clicks),
             _warm_row("labels edited", labels_edited, page, clicks),
             _warm_row("new picture", new_picture, page, clicks),
+            _warm_row("new photo of 12 megapixels", new_photo, page, clicks, budget=None),
         ]
 
 
-def _warm_row(case: str, prepare: Callable[[], None], page: Page, clicks: int) -> Row:
+def _warm_row(
+    case: str, prepare: Callable[[], None], page: Page, clicks: int, budget: float | None = BUDGET_P95
+) -> Row:
     seconds = []
     for _ in range(clicks):
         prepare()
         seconds.append(_click(page)["bars"])
     p95 = percentile(seconds, 95)
-    return Row(
-        f"click to bars, {case}", f"p50 {duration(median(seconds))}, p95 {duration(p95)}", f"{clicks} clicks",
-        budget=f"p95 at most {duration(BUDGET_P95)}", met=p95 <= BUDGET_P95,
-    )  # fmt: skip
+    found = f"p50 {duration(median(seconds))}, p95 {duration(p95)}"
+    if budget is None:
+        return Row(f"click to bars, {case}", found, f"{clicks} clicks")
+    limit = f"p95 at most {duration(budget)}"
+    return Row(f"click to bars, {case}", found, f"{clicks} clicks", budget=limit, met=p95 <= budget)
 
 
 @contextmanager
@@ -125,10 +132,9 @@ def _type(page: Page, labels: list[str]) -> None:
 
 
 def _click(page: Page) -> dict[str, float]:
-    """Seconds from the click to the first change of each part; comes back when the whole answer is there."""
+    """Seconds from the click to the first change of each part that changed; comes back with the whole answer there."""
     page.evaluate(WATCH)
     page.locator("#zs-run").click()
     page.wait_for_function(SETTLED, timeout=60_000)
-    times = page.evaluate("window.mmBench")
-    print(times)
-    return {part: (times[part] - times["click"]) / 1000 for part in ("status", "bars")}
+    times = page.evaluate("mmBench")
+    return {part: (times[part] - times["click"]) / 1000 for part in ("status", "bars") if times[part] is not None}

@@ -32,3 +32,10 @@ def new_files(number: int, folder: Path) -> list[Path]:
         files.append(folder / f"picture-{next(_seeds)}.png")
         picture.save(files[-1])
     return files
+
+
+def new_photo(folder: Path) -> Path:
+    """One more as a JPEG file of 12 megapixels, the size that a phone takes."""
+    file = folder / f"photo-{next(_seeds)}.jpg"
+    new_pictures(1)[0].resize((4000, 3000)).save(file, quality=90)
+    return file

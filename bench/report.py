@@ -1,5 +1,6 @@
 """What every measurement hands in, the table it is printed as, and the machine it was made on."""
 
+import math
 import os
 import platform
 from collections.abc import Sequence
@@ -29,9 +30,8 @@ class Row:
 
 
 def duration(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms" if seconds >= 0.01 else (
-        f"{1000 * seconds:.1f} ms"
-    )  # fmt: skip
+    """A time for reading: seconds from one second on, else milliseconds."""
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"
 
 
 def spread(seconds: Sequence[float]) -> str:
@@ -42,7 +42,7 @@ def spread(seconds: Sequence[float]) -> str:
 def percentile(seconds: Sequence[float], percent: float) -> float:
     """The smallest of the measured times that at least this percentage of them do not exceed."""
     ordered = sorted(seconds)
-    return ordered[max(0, -int(-len(ordered) * percent // 100) - 1)]
+    return ordered[math.ceil(len(ordered) * percent / 100) - 1]
 
 
 def table(rows: Sequence[Row], markdown: bool) -> str:

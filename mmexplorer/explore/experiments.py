@@ -4,7 +4,7 @@ A card never runs a model. Cards of a tab lie in assets/experiments/<tab>/*.yaml
 every card has the fields of `Card`.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from pathlib import Path
 
@@ -48,9 +48,11 @@ def cards(tab: str) -> tuple[Card, ...]:
 
 def _card(tab: str, path: Path) -> Card:
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    known = {field.name for field in fields(Card)} - {"key", "tab"}
-    if unknown := set(data) - known:
-        raise ValueError(f"{path.name} has unknown fields: {', '.join(sorted(unknown))}.")
+    known = {field.name: field.default is MISSING for field in fields(Card) if field.name not in ("key", "tab")}
+    missing = [name for name, needed in known.items() if needed and name not in data]
+    for what, names in (("unknown", sorted(set(data) - set(known))), ("missing", sorted(missing))):
+        if names:
+            raise ValueError(f"{path.name} has {what} fields: {', '.join(names)}.")
     values = {name: tuple(value) if isinstance(value, list) else value.strip() for name, value in data.items()}
     card = Card(key=path.stem, tab=tab, **values)
     for picture in card.paths:

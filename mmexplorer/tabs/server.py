@@ -17,6 +17,7 @@ from gradio.tunneling import CURRENT_TUNNELS
 
 from mmexplorer.components import shell as look
 from mmexplorer.errors import Refusal
+from mmexplorer.explore.experiments import ASSETS
 from mmexplorer.tabs import shell
 
 # Open connections and running answers get this long to finish when the app is told to end.
@@ -37,6 +38,7 @@ def launch(page: gr.Blocks, host: str, port: int | None, *, share: bool = False,
         footer_links=["api"],
         run_history=False,
         max_file_size="20mb",
+        allowed_paths=[str(ASSETS / "images")],  # examples, wherever the app was started from
         ssr_mode=False,
         pwa=False,
         enable_monitoring=False,

@@ -8,7 +8,7 @@ from PIL import Image
 
 from mmexplorer import methods
 from mmexplorer.components.examples import examples
-from mmexplorer.components.picture_input import picture_input
+from mmexplorer.components.picture_input import drawing_input, picture_input
 from mmexplorer.components.scores import score_chart
 from mmexplorer.components.steps import steps
 from mmexplorer.components.viewer import grounding_viewer
@@ -20,7 +20,6 @@ from mmexplorer.tabs import zero_shot_api, zero_shot_inputs
 from mmexplorer.tabs import zero_shot_run as run
 from mmexplorer.tabs.shell import Page
 
-PALETTE = ["#dc1f32", "#ff8c00", "#f5d20a", "#12964a", "#1e5adc", "#8c32be", "#ff69b4", "#111111", "#808080"]
 MEANING = """\
 **What this shows.** CLIP turns the picture and every label into unit vectors of the same space; the cosine is how well
 they agree. The softmax compares the labels you gave and nothing else: with one label it is always 100 %.
@@ -48,7 +47,7 @@ def build(page: Page) -> None:
             [("None", ""), *cards.items()], value="", label="Experiment", scale=2, elem_id="zs-card", min_width=280,
             info="Fills the inputs and says what to predict.",
         )  # fmt: skip
-    about = gr.HTML(lambda: run.about(["toy-clip"]), elem_id="zs-about", apply_default_css=False)
+    about = gr.HTML(run.about(["toy-clip"]), elem_id="zs-about", apply_default_css=False)
     brief = gr.Markdown(visible=False, elem_id="zs-brief", elem_classes="mmx-card")
 
     with gr.Row(equal_height=False):
@@ -61,11 +60,7 @@ def build(page: Page) -> None:
                     )  # fmt: skip
                     scene = gr.Button("Draw me a toy scene", size="sm", elem_id="zs-scene")
                 with gr.Tab("Draw", id="draw") as tab_draw:
-                    drawing = gr.Sketchpad(
-                        type="pil", image_mode="RGBA", canvas_size=(320, 320), fixed_canvas=True, layers=False,
-                        brush=gr.Brush(default_size=14, colors=PALETTE, default_color=PALETTE[0], color_mode="fixed"),
-                        show_label=False, elem_id="zs-drawing", transforms=(), buttons=[],
-                    )  # fmt: skip
+                    drawing = drawing_input(tab_draw, elem_id="zs-drawing")
                 with gr.Tab("Several", id="several") as tab_several:
                     files = gr.File(
                         file_count="multiple", label="Up to 64 pictures", height=220, elem_id="zs-files",
@@ -138,7 +133,7 @@ def build(page: Page) -> None:
         inputs,
         shown,
         show_progress="hidden",
-        trigger_mode="once",
+        trigger_mode="always_last",  # a click while heatmaps are still being drawn counts
         **private,
     )
     started.then(page.refresh, None, page.status, **quick)
@@ -147,15 +142,20 @@ def build(page: Page) -> None:
         show_progress="hidden", trigger_mode="always_last", **private,
     )  # fmt: skip
     stop.click(lambda: run.STOPPED, None, status, cancels=[started, again], **quick)
-    models.change(run.about, models, about, **quick)
+    gr.on(None, run.about, models, about, **quick)  # whenever the page loads, and when another model is chosen
     method.change(lambda key: gr.Dropdown(info=methods.METHODS[key].one_sentence), method, method, **quick)
     scene.click(zero_shot_inputs.new_scene, truths, filled, show_progress="hidden", **private)
-    label_set.input(lambda name: "\n".join(LABEL_SETS[name]) if name else gr.skip(), label_set, labels, **quick)
+    label_set.input(_take_labels, label_set, [labels, label_set], **quick)
     label_csv.upload(run.labels_from_file, label_csv, labels, show_progress="hidden", **private)
     template_set.input(lambda name: "\n".join(TEMPLATE_SETS.get(name, ("{}",))), template_set, templates, **quick)
     card.input(_open_card, [card, truths], [brief, *filled, *shown], show_progress="hidden", **private)
     shelf.select(_show_example, truths, [*filled, *shown], show_progress="hidden", **private)
     zero_shot_api.add()
+
+
+def _take_labels(name: str) -> tuple:
+    """The labels of a set, and the list of sets as before, since the labels can be edited from then on."""
+    return ("\n".join(LABEL_SETS[name]), "") if name else (gr.skip(), gr.skip())
 
 
 def _open_card(key: str, truths: dict) -> tuple:

@@ -152,7 +152,7 @@ def _heatmaps(asked: Asked, which: int, method: str, contrast: bool, truths: dic
             labels = tuple(labels[i] for i in best)
         return zero_shot.ground_labels(picture, labels, method=method, contrast=contrast, **shared)
 
-    grounding = yield from _told(work, lambda: _loading([preset(asked.models[0])]))
+    grounding = yield from _told(work, lambda: _loading([preset(asked.models[0])], "Drawing heatmaps"))
     truth = truth_of(grounding.image, truths)
     with tempfile.TemporaryDirectory() as folder:  # Gradio copies the file before it asks for the next update
         archive = Path(folder) / "heatmaps.npz"
@@ -169,7 +169,7 @@ def _steps(asked: Asked) -> Iterator[tuple]:
     def work(stop):
         return zero_shot.trace(asked.pictures[0], asked.labels, model=asked.models[0], templates=asked.templates)
 
-    trace = yield from _told(work, lambda: _loading([preset(asked.models[0])]))
+    trace = yield from _told(work, lambda: _loading([preset(asked.models[0])], "Writing down the steps"))
     yield only(walk=steps_payload(trace))
 
 
@@ -185,15 +185,15 @@ def _told(work: Callable, status: Callable[[], str]) -> Generator[tuple, None, o
         job.close()
 
 
-def _loading(presets: Sequence[Preset]) -> str:
+def _loading(presets: Sequence[Preset], then: str = "Computing") -> str:
     for p in presets:
         status = residency.status(p.key)
         if status.stage != "ready":
             return f"{p.label}: {status.detail}"
     ahead = status.waiting - 1
     if ahead < 1:
-        return "Computing."
-    return f"Computing; {ahead} others are waiting." if ahead > 1 else "Computing; another visitor is waiting."
+        return f"{then}."
+    return f"{then}; {ahead} others are waiting." if ahead > 1 else f"{then}; another visitor is waiting."
 
 
 def _cut(asked: Asked) -> tuple[str, ...]:
@@ -207,8 +207,8 @@ def about(keys: Sequence[str]) -> str:
     rows = []
     for p in map(preset, keys or ()):
         gate = " (asks for an agreement on the Hub)" if p.gated else ""
-        facts = (p.label, residency.status(p.key).detail, f"{p.licence}{gate}", p.note, p.paper)
-        rows.append("<li><b>{}</b>: {} · {} · {} <span>{}</span></li>".format(*map(html.escape, facts)))
+        facts = (p.label, p.note, residency.status(p.key).detail, f"{p.licence}{gate}")
+        rows.append("<li><b>{}</b>: {} <span>({}; {})</span></li>".format(*map(html.escape, facts)))
     return f'<ul class="mmx-about">{"".join(rows)}</ul>' if rows else message("Choose at least one model.", "note")
 
 

@@ -25,7 +25,8 @@ def _meanings() -> dict[str, tuple[str, str]]:
 
 
 MEANINGS = _meanings()
-NOUNS = {"shape", "shapes", "object", "objects", "thing", "things", "word", "letter", "number"}
+WRITTEN = ("word", "letter", "number")
+NOUNS = {"shape", "shapes", "object", "objects", "thing", "things", *WRITTEN}
 
 
 def referents(phrase: str, things: Sequence[Thing]) -> tuple[int, ...]:
@@ -38,13 +39,15 @@ def referents(phrase: str, things: Sequence[Thing]) -> tuple[int, ...]:
     wanted: dict[str, str] = {}
     tokens = re.findall(WORD, phrase.lower())
     for i, token in enumerate(tokens):
-        if i and tokens[i - 1] in ("word", "letter", "number"):
+        if i and tokens[i - 1] in WRITTEN:
             found |= {j for j, thing in enumerate(things) if thing.text == token}
             wanted = {}
             continue
         kind, name = MEANINGS.get(token, ("", ""))
         if kind:
             wanted[kind] = name
+        elif wanted and token in WRITTEN:
+            wanted["shape"] = "word"
         if kind == "shape" or token in NOUNS or (wanted and token in ("and", ",")):
             found |= _described(wanted, things)
             wanted = {}

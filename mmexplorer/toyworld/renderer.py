@@ -35,14 +35,20 @@ def render(scenes: Sequence[Scene]) -> np.ndarray:
     return np.stack([_grain(picture, scene) for picture, scene in zip(canvas, scenes, strict=True)])
 
 
+def owners(scenes: Sequence[Scene]) -> np.ndarray:
+    """Which thing each pixel shows: its index in its scene, or -1 for the background, (n, 64, 64) int8."""
+    owner = np.full((len(scenes), CANVAS, CANVAS), -1, dtype=np.int8)
+    for stroke in _strokes(scenes):
+        _claim(owner, *stroke)
+    return owner
+
+
 def annotate(scene: Scene) -> list[Annotation]:
     """Names, boxes and masks (64, 64) of a scene's things; what a later thing covers belongs to that one only."""
-    owner = np.full((1, CANVAS, CANVAS), -1.0, dtype=np.float32)
-    for stroke in _strokes([scene]):
-        _claim(owner, *stroke)
+    owner = owners([scene])[0]
     annotations = []
     for index, thing in enumerate(scene.things):
-        mask = owner[0] == index
+        mask = owner == index
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1) if len(rows) else (0, 0, 0, 0)
         annotations.append(Annotation(thing, box, mask))

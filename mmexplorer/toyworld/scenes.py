@@ -14,7 +14,7 @@ from mmexplorer.toyworld.splits import SEEN_COUNTS, arrangement_is_seen, pair_is
 
 CANVAS = 64
 KINDS = ("single", "pair", "group", "several", "word", "figure")
-RADII = {"small": (5.5, 7.5), "medium": (9.0, 12.0), "large": (14.0, 18.5)}
+RADII = {"small": (7.0, 8.8), "medium": (10.0, 12.5), "large": (15.0, 19.0)}
 RGB = tuple[int, int, int]
 
 
@@ -106,10 +106,10 @@ class Sampler:
     def dress(self, things: list[Thing], kind: str) -> Scene:
         """Puts things on a background that all of them stand out from."""
         rng = self.rng
-        style = rng.choices(words.STYLES, weights=(55, 15, 18, 12))[0]
+        style = rng.choices(words.STYLES, weights=(62, 13, 15, 10))[0]
         for _ in range(30):
             background = self._background(style)
-            if all(_contrast(background, thing.rgb) > 170 for thing in things):
+            if all(_contrast(background, thing.rgb) > 190 for thing in things):
                 break
         else:
             style, background = (
@@ -119,9 +119,9 @@ class Sampler:
                     key=lambda colour: min(_contrast(colour, thing.rgb) for thing in things),
                 ),
             )
-        spread = {"plain": 12, "dark": 12, "textured": 26, "noisy": 12}[style] * (rng.random() < 0.6)
+        spread = {"plain": 12, "dark": 12, "textured": 22, "noisy": 12}[style] * (rng.random() < 0.6)
         second = tuple(min(255, max(0, c + rng.randint(-spread, spread))) for c in background)
-        grain = rng.randint(14, 40) if style == "noisy" else rng.choice((0, 0, 0, 6))
+        grain = rng.randint(10, 28) if style == "noisy" else rng.choice((0, 0, 0, 6))
         return Scene(tuple(things), kind, style, background, second, grain, rng.getrandbits(32))
 
     def name(self) -> tuple[str, str]:
@@ -148,16 +148,16 @@ class Sampler:
     def thing(self, colour: str, shape: str, size: str, *, fill: str | None = None, stretch: float = 1.0) -> Thing:
         """A thing with a random look, at the origin; `stretch` scales its radius."""
         rng = self.rng
-        fill = fill or rng.choices(words.FILLS, weights=(60, 15, 25))[0]
+        fill = fill or rng.choices(words.FILLS, weights=(64, 14, 22))[0]
         if shape in ("ring", "person") or (size == "small" and fill == "striped"):
             fill = "solid"  # an outlined ring is two circles, and a small stripe is a smudge
         radius = rng.uniform(*RADII[size]) * stretch
         if shape == "ring":
-            radius = max(radius, 7.0)
+            radius = max(radius, 8.0)
         reference = rng.choice(words.COLOUR_REFERENCES[colour])
         rgb = tuple(min(255, max(0, c + rng.randint(-14, 14))) for c in reference)
         direction = rng.choice(words.DIRECTIONS) if shape == "arrow" else ""
-        tilt = rng.uniform(-14, 14) if rng.random() < 0.7 else 0.0
+        tilt = rng.uniform(-11, 11) if rng.random() < 0.6 else 0.0
         if shape == "moon":
             tilt *= 3
         elif shape == "person":
@@ -166,11 +166,11 @@ class Sampler:
         look = Look(
             variant=rng.randrange(variants(shape)),
             angle=tilt + 90 * words.DIRECTIONS.index(direction or "right"),
-            aspect=rng.uniform(0.87, 1.15) if shape in ("circle", "ring", "square") else rng.uniform(0.8, 1.25),
-            bend=rng.uniform(-0.12, 0.12) if rng.random() < 0.4 else 0.0,
+            aspect=rng.uniform(0.91, 1.1) if shape in ("circle", "ring", "square") else rng.uniform(0.86, 1.16),
+            bend=rng.uniform(-0.08, 0.08) if rng.random() < 0.3 else 0.0,
             mirrored=shape == "moon" and rng.random() < 0.5,
             softness=rng.choice((1.0, 1.0, 0.4, 1.8)),
-            line=rng.uniform(0.9, max(1.2, 0.15 * radius)),
+            line=rng.uniform(1.0, max(1.4, 0.15 * radius)),
             border=rng.uniform(0.8, 1.6) if bordered else 0.0,
             stripes=rng.uniform(3.5, 6.0),
         )
@@ -243,7 +243,7 @@ class Sampler:
             return tuple(rng.randint(0, 70) for _ in range(3))
         if rng.random() < 0.35:
             return (255, 255, 255)
-        if rng.random() < 0.3:
+        if rng.random() < 0.15:
             return tuple(rng.randint(60, 255) for _ in range(3))
         grey = rng.randint(190, 255)
         return tuple(min(255, grey + rng.randint(-25, 25)) for _ in range(3))

@@ -20,6 +20,7 @@ A run writes checkpoints, resumes from the last one when started again, and ends
 import argparse
 import json
 import math
+import os
 import queue
 import threading
 import time
@@ -27,14 +28,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from torch import distributed
 from torch.nn.functional import cross_entropy, normalize
 
 from mmexplorer.training.clip_data import REGIMES, Batch, batch
 from mmexplorer.training.clip_model import build_model, build_processor
+from mmexplorer.training.clip_naming import PatchNaming
 
 WARMUP = 150
 CHECKPOINT = "checkpoint.pt"
 QUICK_STEPS = 12
+MUON = 10.0  # Muon's learning rate in units of AdamW's
+NAMING = 2.0  # weight of naming patches in the first stage
+# Set by torchrun when several processes train together, each on batches of its own.
+RANK, PROCESSES = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
 def contrastive_loss(
@@ -68,7 +75,7 @@ def batches(regime: str, first: int, last: int, steps: int, size: int) -> Iterat
 
     def draw() -> None:
         for step in range(first, last):
-            ready.put(batch(regime, step, size, step / steps))
+            ready.put(batch(regime, step * PROCESSES + RANK, size, step / steps))
 
     threading.Thread(target=draw, daemon=True).start()
     for _ in range(first, last):
@@ -78,6 +85,17 @@ def batches(regime: str, first: int, last: int, steps: int, size: int) -> Iterat
 def pixels(pictures) -> torch.Tensor:
     """Pictures (n, 64, 64, 3) uint8 as the processor would hand them to the model."""
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def average_gradients(parameters: list[torch.nn.Parameter]) -> None:
+    """Averages gradients over the processes that torchrun started, if it did."""
+    if distributed.is_initialized():
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        distributed.all_reduce(flat)
+        flat /= distributed.get_world_size()
+        for gradient, average in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(average.view_as(gradient))
 
 
 class Run:
@@ -90,12 +108,18 @@ class Run:
         # On a CPU the fused attention's backward pass takes longer than all the rest of a model this small.
         self.model.set_attn_implementation("eager")
         self.processor = build_processor()
-        decay = [p for p in self.model.parameters() if p.ndim > 1]
-        rest = [p for p in self.model.parameters() if p.ndim <= 1]
-        groups = [{"params": decay, "weight_decay": 0.1}, {"params": rest, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=peak, betas=(0.9, 0.98), eps=1e-6)
+        self.naming = PatchNaming(self.model) if regime == "words" else None
+        matrices = [p for layer in self._layers() for p in layer.parameters() if p.ndim == 2]
+        chosen = {id(p) for p in matrices}
+        rest = [p for module in self._modules() for p in module.parameters() if id(p) not in chosen]
+        # Muon (Jordan et al. 2024) for the matrices of the layers learns in about half the steps; its rate is its own.
+        self.optimisers = (
+            torch.optim.Muon(matrices, lr=MUON * peak, weight_decay=0.1, momentum=0.95),
+            torch.optim.AdamW(rest, lr=peak, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.0),
+        )
         self.step, self.seconds = 0, 0.0
         self.settings = {"regime": regime, "steps": steps, "batch_size": size, "learning_rate": peak}
+        self.settings["processes"] = PROCESSES
         folder.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
             self._restore()
@@ -106,17 +130,27 @@ class Run:
     def checkpoint(self) -> Path:
         return self.folder / CHECKPOINT
 
+    def _modules(self) -> list[torch.nn.Module]:
+        return [self.model] if self.naming is None else [self.model, self.naming]
+
+    def _layers(self) -> list[torch.nn.Module]:
+        return [*self.model.vision_model.encoder.layers, *self.model.text_model.encoder.layers]
+
     def _restore(self) -> None:
         state = torch.load(self.checkpoint, weights_only=True)
         if state["settings"] != self.settings:
             raise SystemExit(f"{self.checkpoint} belongs to other settings: {state['settings']}; choose another --run.")
         self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        if self.naming is not None:
+            self.naming.load_state_dict(state["naming"])
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
         self.step, self.seconds = state["step"], state["seconds"]
 
     def save(self) -> None:
         """Writes the checkpoint beside the old one first, so that an interruption cannot spoil both."""
-        state = {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict()}
+        state = {"model": self.model.state_dict(), "optimisers": [o.state_dict() for o in self.optimisers]}
+        state["naming"] = {} if self.naming is None else self.naming.state_dict()
         state |= {"step": self.step, "seconds": self.seconds, "settings": self.settings}
         fresh = self.checkpoint.with_suffix(".new")
         torch.save(state, fresh)
@@ -124,8 +158,10 @@ class Run:
 
     def update(self, data: Batch) -> tuple[float, float]:
         """One optimiser step; returns the loss and the accuracy within the batch."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.step, self.steps, self.peak)
+        rate = learning_rate(self.step, self.steps, self.peak)
+        for optimiser, factor in zip(self.optimisers, (MUON, 1.0), strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = factor * rate
         captions = data.captions + data.negatives
         tokens = self.processor.tokenizer(captions, padding=True, truncation=True, return_tensors="pt")
         with torch.autocast("cpu", torch.bfloat16):
@@ -133,10 +169,15 @@ class Run:
             texts = self.model.get_text_features(**tokens).pooler_output
         images, texts = normalize(images.float(), dim=-1), normalize(texts.float(), dim=-1)
         loss, accuracy = contrastive_loss(images, texts, self.model.logit_scale.exp(), captions)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimiser.step()
+        total = loss if self.naming is None else loss + NAMING * self.naming.loss(data.names)
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        parameters = [p for module in self._modules() for p in module.parameters()]
+        average_gradients(parameters)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        for optimiser in self.optimisers:
+            optimiser.step()
         with torch.no_grad():
             self.model.logit_scale.clamp_(0, math.log(100))
         self.step += 1
@@ -149,7 +190,7 @@ class Run:
         for data in batches(self.regime, self.step, last, self.steps, self.size):
             loss, accuracy = self.update(data)
             self.seconds = seconds + time.monotonic() - started
-            if self.step % every == 0 or self.step == last:
+            if RANK == 0 and (self.step % every == 0 or self.step == last):
                 self._log(loss, accuracy)
                 self.save()
 
@@ -185,10 +226,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_STEPS} small steps: shows that the recipe runs")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
+    if PROCESSES > 1:
+        distributed.init_process_group("gloo")
     steps, size = (QUICK_STEPS, 32) if options.quick else (options.steps, options.batch_size)
     run = Run(options.run, options.regime, steps, size, options.learning_rate, options.start)
     run.train(min(options.every, max(1, steps // 2)), options.until)
-    run.export(options.output or options.run / "model")
+    if RANK == 0:
+        run.export(options.output or options.run / "model")
 
 
 if __name__ == "__main__":

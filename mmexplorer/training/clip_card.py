@@ -63,8 +63,8 @@ pipeline_tag: zero-shot-image-classification
 
 {row.note}
 
-A `transformers.CLIPModel` with 1.5 million parameters for pictures of 64 x 64 pixels in patches of 8, made for teaching:
-it knows drawn shapes and about 160 words, nothing else. What it says about photographs means nothing.
+A `transformers.CLIPModel` with 1.5 million parameters for pictures of 64 x 64 pixels in patches of 8, made for
+teaching: it knows drawn shapes and about 160 words, nothing else. What it says about photographs means nothing.
 
 ```python
 from transformers import AutoProcessor, CLIPModel

@@ -1,10 +1,10 @@
 """Batches of drawn pictures and captions for contrastive training, in three regimes of coverage.
 
-Training has two stages. "words" shows one kind of thing at a time and is the same for everyone, since nothing that a
-regime withholds has a place in it. Then half of each batch are scenes of every kind and half are twins: two pictures
-that differ in one fact which their captions state (whose colour, which side, how many, which is large). Twins are real
-pictures with true captions. They make such facts worth learning within minutes, but only to a model that knows shapes
-and colours.
+Training has two stages. "words" goes from single large things to scenes of every kind, and is the same for everyone,
+since it keeps to what all regimes draw. Then half of each batch are scenes of every kind and half are twins: two
+pictures that differ in one fact which their captions state (whose colour, which side, how many, which is large). Twins
+are real pictures with true captions. They make such facts worth learning within minutes, but only to a model that knows
+shapes and colours.
 """
 
 import io
@@ -18,18 +18,23 @@ from mmexplorer.toyworld.captions import Caption, caption, loosened, naming, rel
 from mmexplorer.toyworld.renderer import render
 from mmexplorer.toyworld.scenes import CANVAS, RADII, Rules, Sampler, Scene, Thing, rng_for
 from mmexplorer.toyworld.splits import arrangement_is_seen, pair_is_seen, swap_is_kept
+from mmexplorer.training.clip_naming import patch_names
 
 REGIMES = ("words", "full", "withheld", "hard-negatives")
-CALM = 0.3  # share of the first stage with nothing but large, calm pictures
+CALM = 0.15  # share of the first stage after which calm single things begin to give way
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures (n, 64, 64, 3) uint8, one caption each, and captions that are wrong for every picture."""
+    """Pictures (n, 64, 64, 3) uint8, one caption each, and captions that are wrong for every picture.
+
+    names are the patches' names (see `clip_naming`) in the first stage, else None.
+    """
 
     pictures: np.ndarray
     captions: list[str]
     negatives: list[str]
+    names: np.ndarray | None = None
 
 
 def batch(regime: str, step: int, size: int, progress: float = 1.0) -> Batch:
@@ -43,25 +48,28 @@ def batch(regime: str, step: int, size: int, progress: float = 1.0) -> Batch:
     negatives: list[str] = []
     if regime == "hard-negatives":
         negatives = [text for scene, _ in examples if (text := _swapped_caption(scene, rng))][: size // 4]
-    pictures = augment(render([scene for scene, _ in examples]), rng)
-    return Batch(pictures, [written.text for _, written in examples], negatives)
+    scenes = [scene for scene, _ in examples]
+    names = patch_names(scenes) if regime == "words" else None
+    return Batch(augment(render(scenes), rng), [written.text for _, written in examples], negatives, names)
 
 
 def _words(sampler: Sampler, size: int, progress: float) -> list[tuple[Scene, Caption]]:
-    """Scenes of one kind of thing: large and calm ones at first, then also small, noisy, many and written ones."""
+    """Large, calm single things at first; then also small, noisy, many and written ones; then scenes of every kind."""
     rng, examples = sampler.rng, []
     while len(examples) < size:
-        if rng.random() * 0.9 < progress / CALM - 1:
-            if rng.random() < 0.2:
-                examples += _count_twins(sampler)
-            else:
-                scene = sampler.scene(rng.choices(("single", "group", "word"), weights=(75, 10, 15))[0])
-                examples.append((scene, loosened(scene, rng)))
-        else:
+        fate = rng.random() * 3 * CALM
+        if fate > progress:
             thing = sampler.thing(*sampler.name(), "large", fill="solid", stretch=rng.uniform(0.9, 1.4))
             scene = sampler.dress(sampler.place([thing]), "single")
-            if scene.style == "plain":
-                examples.append((scene, naming(scene, rng, (0,))))
+            examples += [(scene, naming(scene, rng, (0,)))] * (scene.style == "plain")
+        elif fate > progress - CALM:
+            scene = sampler.scene(rng.choices(("single", "group", "word"), weights=(75, 10, 15))[0])
+            examples.append((scene, loosened(scene, rng)))
+        elif rng.random() < 0.7:
+            scene = sampler.scene()
+            examples.append((scene, loosened(scene, rng)))
+        else:
+            examples += _TWINS[rng.choice(("side", "count", "size"))](sampler)
     return examples[:size]
 
 
@@ -72,7 +80,7 @@ def _sentences(sampler: Sampler, size: int) -> list[tuple[Scene, Caption]]:
         scene = sampler.scene()
         examples.append((scene, loosened(scene, rng)))
     while len(examples) < size:
-        examples += _TWINS[rng.choices(tuple(_TWINS), weights=(40, 25, 25, 10))[0]](sampler)
+        examples += _TWINS[rng.choices(tuple(_TWINS), weights=(50, 25, 17, 8))[0]](sampler)
     return examples[:size]
 
 

@@ -55,3 +55,94 @@ def visit(chromium):
     for page in pages:
         page.close()
     assert not faults
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """The whole page, served from another folder than the repository's, with no model in memory."""
+    from mmexplorer import residency
+    from mmexplorer.tabs import server, shell
+
+    residency.evict()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("elsewhere"))
+        page = shell.build()
+        server.launch(page, "127.0.0.1", None)
+        yield page.local_url.rstrip("/")
+        page.close(verbose=False)
+
+
+class ZeroShot:
+    """The zero-shot tab on a page, as a visitor handles it."""
+
+    def __init__(self, page):
+        self.page = page
+        self.status = page.locator("#zs-status .mmx-status")
+        self.scores, self.viewer = page.locator("#zs-scores"), page.locator("#zs-viewer")
+        page.locator("#zs-run").wait_for()
+
+    def labels(self, text: str) -> None:
+        self.page.locator("#zs-labels textarea").fill(text)
+
+    def typed(self) -> list[str]:
+        return self.page.locator("#zs-labels textarea").input_value().splitlines()
+
+    def upload(self, path) -> None:
+        """One picture, in place of the one that is there."""
+        remove = self.page.locator("#zs-picture").get_by_role("button", name="Remove Image")
+        if remove.count():
+            remove.click()
+        self.page.locator("#zs-picture input[type=file]").first.set_input_files(str(path))
+        self.page.locator("#zs-picture img").wait_for(state="attached")
+
+    def several(self, paths) -> None:
+        self.page.get_by_role("tab", name="Several").click()
+        self.page.locator("#zs-files input[type=file]").set_input_files([str(path) for path in paths])
+        self.page.locator("#zs-files .file").nth(len(paths) - 1).wait_for()
+
+    def choose(self, label: str, option: str) -> None:
+        """An option of a list, by a part of its name."""
+        self.page.get_by_label(label, exact=True).click()
+        self.page.get_by_role("option", name=option).click()
+
+    def example(self, number: int) -> None:
+        self.page.locator("#zs-examples button").nth(number).click()
+
+    def classify(self) -> str:
+        """Presses Classify and waits until the answer is complete; the status line then."""
+        self.status.evaluate("line => { line.dataset.old = 'yes'; }")
+        self.page.locator("#zs-run").click()
+        # Between its parts the answer shows a quiet status for a moment.
+        self.page.wait_for_function(
+            """() => {
+                const line = document.querySelector('#zs-status .mmx-status');
+                const quiet = line && !line.dataset.old && !line.classList.contains('mmx-busy');
+                window.quietSince = quiet ? window.quietSince ?? Date.now() : undefined;
+                return quiet && Date.now() - window.quietSince > 500;
+            }"""
+        )
+        return self.status.inner_text()
+
+    def shown(self) -> dict[str, float]:
+        """{label: probability} of the bars, from top to bottom."""
+        return dict(
+            self.scores.locator(".rows li").evaluate_all(
+                "rows => rows.map(r => [r.querySelector('.label').textContent, "
+                "Number(r.querySelector('.number').dataset.value)])"
+            )
+        )
+
+    def toast(self) -> str:
+        """The sentence of the newest toast, which is then put away."""
+        text = self.page.get_by_test_id("toast-text").last
+        text.wait_for()
+        said = text.inner_text()
+        self.page.get_by_test_id("toast-close").last.click()
+        text.wait_for(state="detached")
+        return said
+
+
+@pytest.fixture
+def tab(visit, address):
+    """The zero-shot tab, freshly opened."""
+    return ZeroShot(visit(address))
