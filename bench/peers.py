@@ -38,7 +38,7 @@ def measure_fresh(runs: int, folder: Path) -> Row:
 
 
 def measure(model: str, label: str, runs: int, pipeline_pictures: int, folder: Path) -> list[Row]:
-    """Three rows for a preset; the pipeline gets `pipeline_pictures` of the pictures, and its time is scaled up."""
+    """Four rows for a preset; the pipeline gets `pipeline_pictures` of the pictures, and its time is scaled up."""
     from mmexplorer import classify, residency
     from mmexplorer.presets import preset
 
@@ -90,7 +90,10 @@ def load_pipeline(folder: Path):
     import torch
     from transformers import pipeline
 
-    return pipeline("zero-shot-image-classification", model=str(folder), dtype=torch.float32, device="cpu")
+    from mmexplorer import runtime
+
+    task = "zero-shot-image-classification"
+    return pipeline(task, model=str(folder), dtype=torch.float32, device=runtime.device())
 
 
 def ask_pipeline(pipeline, pictures: list, words: list[str]) -> np.ndarray:

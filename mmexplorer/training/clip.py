@@ -1,9 +1,10 @@
 """Trains a toy CLIP from scratch on drawn scenes: `python -m mmexplorer.training.clip --help`.
 
 The recipe is CLIP's (Radford et al. 2021, arXiv 2103.00020): two encoders, a learned logit scale capped at 100, cross
-entropy over the similarity matrix in both directions. A first run learns words, one kind of thing at a time:
+entropy over the similarity matrix in both directions. A first run learns words, with an extra task that is dropped
+afterwards (see `clip_naming`):
 
-  python -m mmexplorer.training.clip --regime words --run runs/words --steps 5000 --until 3150 --batch-size 64
+  python -m mmexplorer.training.clip --regime words --run runs/words --steps 3000 --batch-size 64 --processes 3
 
 Then three runs start from it and differ in what their data cover and in nothing else:
 
@@ -22,6 +23,9 @@ import json
 import math
 import os
 import queue
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -40,7 +44,7 @@ CHECKPOINT = "checkpoint.pt"
 QUICK_STEPS = 12
 MUON = 10.0  # Muon's learning rate in units of AdamW's
 NAMING = 2.0  # weight of naming patches in the first stage
-# Set by torchrun when several processes train together, each on batches of its own.
+# Set for each of several processes that train together (see `together`).
 RANK, PROCESSES = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
@@ -88,7 +92,7 @@ def pixels(pictures) -> torch.Tensor:
 
 
 def average_gradients(parameters: list[torch.nn.Parameter]) -> None:
-    """Averages gradients over the processes that torchrun started, if it did."""
+    """Averages gradients over the processes that train together, if there are several."""
     if distributed.is_initialized():
         gradients = [p.grad for p in parameters if p.grad is not None]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
@@ -207,6 +211,19 @@ class Run:
         self.processor.save_pretrained(folder)
 
 
+def together(processes: int, arguments: list[str]) -> None:
+    """Runs this program in several processes that average their gradients, and waits for all of them."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    shared = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(processes)}
+    command = [sys.executable, "-m", "mmexplorer.training.clip", *arguments]
+    workers = [subprocess.Popen(command, env=shared | {"RANK": str(rank)}) for rank in range(processes)]
+    codes = [worker.wait() for worker in workers]
+    if any(codes):
+        raise SystemExit("A process of the training run failed; start it again to resume.")
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m mmexplorer.training.clip",
@@ -221,10 +238,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--until", type=int, help="stop after this step of the schedule")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument(
+        "--processes", type=int, default=1, help="processes that train together, each on its own batches"
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads for the model")
     parser.add_argument("--every", type=int, default=100, help="steps between log lines and checkpoints")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_STEPS} small steps: shows that the recipe runs")
     options = parser.parse_args(arguments)
+    if options.processes > 1 and PROCESSES == 1:
+        return together(options.processes, sys.argv[1:] if arguments is None else arguments)
     torch.set_num_threads(options.threads)
     if PROCESSES > 1:
         distributed.init_process_group("gloo")

@@ -49,7 +49,7 @@ def card(key: str) -> str:
     """The model card of one toy CLIP."""
     row, regime = preset(key), REGIMES[key]
     commands = [
-        "python -m mmexplorer.training.clip --regime words --run runs/words --steps 5000 --until 3150 --batch-size 64",
+        "python -m mmexplorer.training.clip --regime words --run runs/words --steps 3000 --batch-size 64 --processes 3",
         f"python -m mmexplorer.training.clip --regime {regime} --start runs/words --run runs/{regime}",
         f"python -m mmexplorer.training.clip_report runs/{regime}/model",
     ]

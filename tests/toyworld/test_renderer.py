@@ -12,8 +12,8 @@ from mmexplorer.toyworld.renderer import annotate, render
 from mmexplorer.toyworld.scenes import CANVAS, KINDS, Look, Sampler, rng_for
 
 # Made on Linux x86-64 with Python 3.11 and NumPy 2; any other machine must agree.
-PICTURES_SHA256 = "358d0d973d1aae859adddaaa8835cc2d92f75165cdc0a742f25624bcf72eaa36"
-MASKS_SHA256 = "a898c61f846829df4b63ea9110865c8646639f20d1568b0bd03da6f05e3707f1"
+PICTURES_SHA256 = "7bb6b4b75e24af1a2344e4533a74b5006036ce5f2660bce772aaf50f88191dc8"
+MASKS_SHA256 = "6d16bb17f250a6577a9ba51fce61f191d0d72688406cf7cee93288d9a685a4f2"
 
 
 @pytest.fixture(scope="module")
