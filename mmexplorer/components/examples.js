@@ -8,10 +8,6 @@ JSON.parse(props.value).forEach(({ title, picture }, index) => {
   image.src = picture;
   image.alt = title;
   button.append(image);
-  button.addEventListener('click', () => {
-    row.querySelectorAll('button').forEach((other) => other.removeAttribute('aria-current'));
-    button.setAttribute('aria-current', 'true');
-    trigger('select', { index, value: title });
-  });
+  button.addEventListener('click', () => trigger('select', { index, value: title }));
   row.append(button);
 });

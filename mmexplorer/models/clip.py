@@ -131,6 +131,9 @@ class ClipModel:
         if self.pixel_values([Image.new("RGB", (8, 8))]).shape[2:] != (config.vision_config.image_size,) * 2:
             raise Refusal(f"{label} has an image processor that makes pictures of a size the model does not take.")
         self.memory_bytes = sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers()))
+        # The byte-level tokenizer of CLIP knows every word, and names its end token as the unknown one.
+        unknown = self.tokenizer.unk_token_id
+        self._unknown_token = None if unknown == self.tokenizer.eos_token_id else unknown
         self.image_forward_count = self.text_forward_count = 0
         self._images, self._texts, self._encodings = _Recent(IMAGE_CACHE), _Recent(TEXT_CACHE), _Recent(TEXT_CACHE)
 
@@ -213,9 +216,8 @@ class ClipModel:
         return [found[text] for text in texts]
 
     def _words_without_token(self, text: str, ids: list[int]) -> tuple[str, ...]:
-        unknown = self.tokenizer.unk_token_id
-        # The byte-level tokenizer of CLIP knows every word, and names its end token as the unknown one.
-        if unknown is None or unknown == self.tokenizer.eos_token_id or unknown not in ids:
+        unknown = self._unknown_token
+        if unknown is None or unknown not in ids:
             return ()
         if not self.tokenizer.is_fast:
             return tuple(word for word in text.split() if unknown in self.tokenizer(word)["input_ids"])

@@ -20,6 +20,8 @@ from mmexplorer.tabs import zero_shot_api, zero_shot_inputs
 from mmexplorer.tabs import zero_shot_run as run
 from mmexplorer.tabs.shell import Page
 
+# On a phone the answer is below the inputs.
+SHOW_STATUS = "() => document.getElementById('zs-status').scrollIntoView({ block: 'nearest' })"
 MEANING = """\
 **What this shows.** CLIP turns the picture and every label into unit vectors of the same space; the cosine is how well
 they agree. The softmax compares the labels you gave and nothing else: with one label it is always 100 %.
@@ -83,7 +85,7 @@ def build(page: Page) -> None:
                     list(TEMPLATE_SETS), value="The label alone", label="Templates", elem_id="zs-template-set"
                 )
                 templates = gr.Textbox(
-                    "{}", lines=2, max_lines=10, show_label=False, container=False, elem_id="zs-templates",
+                    "{}", lines=2, max_lines=10, show_label=False, elem_id="zs-templates",
                     info="One a line; {} is where the label goes.",
                 )  # fmt: skip
                 method = gr.Dropdown(
@@ -136,7 +138,8 @@ def build(page: Page) -> None:
         trigger_mode="always_last",  # a click while heatmaps are still being drawn counts
         **private,
     )
-    started.then(page.refresh, None, page.status, **quick)
+    started.then(lambda keys: (page.refresh(), run.about(keys)), models, [page.status, about], **quick)
+    classify.click(None, js=SHOW_STATUS, **private)
     again = gr.on(
         [which.input, method.input, contrast.input], run.ground_again, [asked, which, method, contrast, truths], shown,
         show_progress="hidden", trigger_mode="always_last", **private,

@@ -221,7 +221,7 @@ def _summary(asked: Asked, presets: Sequence[Preset], seconds: float) -> str:
     what = f"{number(len(asked.pictures), 'picture')}, {number(len(asked.labels), 'label')}"
     most = zero_shot.MAX_GROUNDED
     fewer = f" Heatmaps are those of the {most} best labels." if len(asked.labels) > most else ""
-    return f"{names}: {what}, {seconds:.2f} s.{fewer}{toy}"
+    return f"{names}: {what}, {max(seconds, 0.01):.2f} s.{fewer}{toy}"
 
 
 def _code(asked: Asked, used: Preset, answer: Classification) -> str:

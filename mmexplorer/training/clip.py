@@ -43,7 +43,7 @@ WARMUP = 150
 CHECKPOINT = "checkpoint.pt"
 QUICK_STEPS = 12
 MUON = 10.0  # Muon's learning rate in units of AdamW's
-NAMING = 2.0  # weight of naming patches in the first stage
+NAMING = 1.0  # weight of naming patches
 # Set for each of several processes that train together (see `together`).
 RANK, PROCESSES = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
@@ -112,10 +112,11 @@ class Run:
         # On a CPU the fused attention's backward pass takes longer than all the rest of a model this small.
         self.model.set_attn_implementation("eager")
         self.processor = build_processor()
-        self.naming = PatchNaming(self.model) if regime == "words" else None
+        self.naming = PatchNaming(self.model)
         matrices = [p for layer in self._layers() for p in layer.parameters() if p.ndim == 2]
         chosen = {id(p) for p in matrices}
-        rest = [p for module in self._modules() for p in module.parameters() if id(p) not in chosen]
+        self.parameters = [*self.model.parameters(), *self.naming.parameters()]
+        rest = [p for p in self.parameters if id(p) not in chosen]
         # Muon (Jordan et al. 2024) for the matrices of the layers learns in about half the steps; its rate is its own.
         self.optimisers = (
             torch.optim.Muon(matrices, lr=MUON * peak, weight_decay=0.1, momentum=0.95),
@@ -128,14 +129,13 @@ class Run:
         if self.checkpoint.exists():
             self._restore()
         elif start is not None:
-            self.model.load_state_dict(torch.load(start / CHECKPOINT, weights_only=True)["model"])
+            state = torch.load(start / CHECKPOINT, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.naming.load_state_dict(state["naming"])
 
     @property
     def checkpoint(self) -> Path:
         return self.folder / CHECKPOINT
-
-    def _modules(self) -> list[torch.nn.Module]:
-        return [self.model] if self.naming is None else [self.model, self.naming]
 
     def _layers(self) -> list[torch.nn.Module]:
         return [*self.model.vision_model.encoder.layers, *self.model.text_model.encoder.layers]
@@ -145,8 +145,7 @@ class Run:
         if state["settings"] != self.settings:
             raise SystemExit(f"{self.checkpoint} belongs to other settings: {state['settings']}; choose another --run.")
         self.model.load_state_dict(state["model"])
-        if self.naming is not None:
-            self.naming.load_state_dict(state["naming"])
+        self.naming.load_state_dict(state["naming"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         self.step, self.seconds = state["step"], state["seconds"]
@@ -154,7 +153,7 @@ class Run:
     def save(self) -> None:
         """Writes the checkpoint beside the old one first, so that an interruption cannot spoil both."""
         state = {"model": self.model.state_dict(), "optimisers": [o.state_dict() for o in self.optimisers]}
-        state["naming"] = {} if self.naming is None else self.naming.state_dict()
+        state["naming"] = self.naming.state_dict()
         state |= {"step": self.step, "seconds": self.seconds, "settings": self.settings}
         fresh = self.checkpoint.with_suffix(".new")
         torch.save(state, fresh)
@@ -173,13 +172,12 @@ class Run:
             texts = self.model.get_text_features(**tokens).pooler_output
         images, texts = normalize(images.float(), dim=-1), normalize(texts.float(), dim=-1)
         loss, accuracy = contrastive_loss(images, texts, self.model.logit_scale.exp(), captions)
-        total = loss if self.naming is None else loss + NAMING * self.naming.loss(data.names)
+        total = loss + NAMING * self.naming.loss(data.names)
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         total.backward()
-        parameters = [p for module in self._modules() for p in module.parameters()]
-        average_gradients(parameters)
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        average_gradients(self.parameters)
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         for optimiser in self.optimisers:
             optimiser.step()
         with torch.no_grad():
@@ -234,9 +232,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--run", type=Path, default=Path("runs/toy-clip"), help="folder of checkpoints and log")
     parser.add_argument("--start", type=Path, help="folder of a finished run to start from")
     parser.add_argument("--output", type=Path, help="folder for the finished model (default: RUN/model)")
-    parser.add_argument("--steps", type=int, default=4500)
+    parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--until", type=int, help="stop after this step of the schedule")
-    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--batch-size", type=int, default=96)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument(
         "--processes", type=int, default=1, help="processes that train together, each on its own batches"

@@ -75,12 +75,16 @@ processor = AutoProcessor.from_pretrained("{row.source}")
 
 ## How it was trained
 
-From scratch, on pictures and captions that `mmexplorer/toyworld` draws from seeds, on one CPU core in bf16; the weights
-are stored in half precision. The runs share their first stage, and no picture was drawn twice.
+From scratch, on pictures and captions that `mmexplorer/toyworld` draws from seeds, on a few CPU cores in bf16; the
+weights are stored in half precision. The three toy CLIPs share their first stage. The recipe:
 
 ```bash
 {chr(10).join(commands)}
 ```
+
+The first stage of these very weights was trained while the recipe was being found: 3,150 steps of 64 with AdamW and
+without naming patches, 700 with it and Muon, on scenes that were smaller and noisier, and then 600 steps of the recipe
+above, which they left at step 1,500 of 3,000. The second stage is the recipe's.
 
 Never drawn in training: a tenth of the colour x shape pairs ("unseen pairs"), numbers above four, and a tenth of the
 arrangements of two shapes. {_withheld(regime)}

@@ -1,10 +1,9 @@
 """Batches of drawn pictures and captions for contrastive training, in three regimes of coverage.
 
 Training has two stages. "words" goes from single large things to scenes of every kind, and is the same for everyone,
-since it keeps to what all regimes draw. Then half of each batch are scenes of every kind and half are twins: two
-pictures that differ in one fact which their captions state (whose colour, which side, how many, which is large). Twins
-are real pictures with true captions. They make such facts worth learning within minutes, but only to a model that knows
-shapes and colours.
+since it keeps to what all regimes draw. Then two fifths of each batch are twins: two pictures that differ in one fact
+which their captions state (whose colour, which side, how many, which is large). Twins are real pictures with true
+captions. They make such facts worth learning within minutes, but only to a model that knows shapes and colours.
 """
 
 import io
@@ -28,13 +27,13 @@ CALM = 0.15  # share of the first stage after which calm single things begin to 
 class Batch:
     """Pictures (n, 64, 64, 3) uint8, one caption each, and captions that are wrong for every picture.
 
-    names are the patches' names (see `clip_naming`) in the first stage, else None.
+    names are the patches' names (see `clip_naming`).
     """
 
     pictures: np.ndarray
     captions: list[str]
     negatives: list[str]
-    names: np.ndarray | None = None
+    names: np.ndarray
 
 
 def batch(regime: str, step: int, size: int, progress: float = 1.0) -> Batch:
@@ -49,8 +48,8 @@ def batch(regime: str, step: int, size: int, progress: float = 1.0) -> Batch:
     if regime == "hard-negatives":
         negatives = [text for scene, _ in examples if (text := _swapped_caption(scene, rng))][: size // 4]
     scenes = [scene for scene, _ in examples]
-    names = patch_names(scenes) if regime == "words" else None
-    return Batch(augment(render(scenes), rng), [written.text for _, written in examples], negatives, names)
+    captions = [written.text for _, written in examples]
+    return Batch(augment(render(scenes), rng), captions, negatives, patch_names(scenes))
 
 
 def _words(sampler: Sampler, size: int, progress: float) -> list[tuple[Scene, Caption]]:
@@ -74,9 +73,9 @@ def _words(sampler: Sampler, size: int, progress: float) -> list[tuple[Scene, Ca
 
 
 def _sentences(sampler: Sampler, size: int) -> list[tuple[Scene, Caption]]:
-    """Half scenes of every kind, half twins."""
+    """Scenes of every kind, and two fifths twins."""
     rng, examples = sampler.rng, []
-    while len(examples) < size // 2:
+    while len(examples) < 0.6 * size:
         scene = sampler.scene()
         examples.append((scene, loosened(scene, rng)))
     while len(examples) < size:

@@ -143,6 +143,12 @@ class ZeroShot:
 
 
 @pytest.fixture
+def zero_shot_tab():
+    """A function that makes a page the zero-shot tab of a visitor."""
+    return ZeroShot
+
+
+@pytest.fixture
 def tab(visit, address):
     """The zero-shot tab, freshly opened."""
     return ZeroShot(visit(address))

@@ -53,6 +53,7 @@ def test_an_example_can_be_computed_here(tab):
     same(tab.shown(), mmexplorer.classify(EXAMPLES[0].path, EXAMPLES[0].labels))
     assert truth_on_show(tab)
     expect(tab.page.locator("#mm-memory")).to_contain_text("toy-clip in memory")
+    expect(tab.page.locator("#zs-about")).to_contain_text("ready")
 
 
 def test_an_uploaded_picture_and_typed_labels(tab, tmp_path):
