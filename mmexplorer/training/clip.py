@@ -4,7 +4,7 @@ The recipe is CLIP's (Radford et al. 2021, arXiv 2103.00020): two encoders, a le
 entropy over the similarity matrix in both directions. A first run learns words, with an extra task that is dropped
 afterwards (see `clip_naming`):
 
-  python -m mmexplorer.training.clip --regime words --run runs/words --steps 3000 --batch-size 64 --processes 3
+  python -m mmexplorer.training.clip --regime words --run runs/words --steps 3000 --batch-size 64 --processes 3 --learning-rate 1e-3
 
 Then three runs start from it and differ in what their data cover and in nothing else:
 
@@ -232,10 +232,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--run", type=Path, default=Path("runs/toy-clip"), help="folder of checkpoints and log")
     parser.add_argument("--start", type=Path, help="folder of a finished run to start from")
     parser.add_argument("--output", type=Path, help="folder for the finished model (default: RUN/model)")
-    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--steps", type=int, default=1700)
     parser.add_argument("--until", type=int, help="stop after this step of the schedule")
     parser.add_argument("--batch-size", type=int, default=96)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument(
         "--processes", type=int, default=1, help="processes that train together, each on its own batches"
     )

@@ -49,7 +49,7 @@ def card(key: str) -> str:
     """The model card of one toy CLIP."""
     row, regime = preset(key), REGIMES[key]
     commands = [
-        "python -m mmexplorer.training.clip --regime words --run runs/words --steps 3000 --batch-size 64 --processes 3",
+        "python -m mmexplorer.training.clip --regime words --run runs/words --steps 3000 --batch-size 64 --processes 3 --learning-rate 1e-3",
         f"python -m mmexplorer.training.clip --regime {regime} --start runs/words --run runs/{regime}",
         f"python -m mmexplorer.training.clip_report runs/{regime}/model",
     ]
@@ -82,9 +82,10 @@ weights are stored in half precision. The three toy CLIPs share their first stag
 {chr(10).join(commands)}
 ```
 
-The first stage of these very weights was trained while the recipe was being found: 3,150 steps of 64 with AdamW and
-without naming patches, 700 with it and Muon, on scenes that were smaller and noisier, and then 600 steps of the recipe
-above, which they left at step 1,500 of 3,000. The second stage is the recipe's.
+These very weights were trained while the recipe was being found, and differ from it in their first stage: 3,150 steps
+of 64 with AdamW and without naming patches, 700 steps with it and Muon, both on smaller and noisier scenes, then 600
+steps of the command above, left at step 1,500 of 3,000, and 250 steps of the second stage at a rate of 4e-4 with two
+fifths twins. The second stage then ran as written.
 
 Never drawn in training: a tenth of the colour x shape pairs ("unseen pairs"), numbers above four, and a tenth of the
 arrangements of two shapes. {_withheld(regime)}

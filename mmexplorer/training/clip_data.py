@@ -1,7 +1,7 @@
 """Batches of drawn pictures and captions for contrastive training, in three regimes of coverage.
 
 Training has two stages. "words" goes from single large things to scenes of every kind, and is the same for everyone,
-since it keeps to what all regimes draw. Then two fifths of each batch are twins: two pictures that differ in one fact
+since it keeps to what all regimes draw. Then most of each batch are twins: two pictures that differ in one fact
 which their captions state (whose colour, which side, how many, which is large). Twins are real pictures with true
 captions. They make such facts worth learning within minutes, but only to a model that knows shapes and colours.
 """
@@ -73,13 +73,13 @@ def _words(sampler: Sampler, size: int, progress: float) -> list[tuple[Scene, Ca
 
 
 def _sentences(sampler: Sampler, size: int) -> list[tuple[Scene, Caption]]:
-    """Scenes of every kind, and two fifths twins."""
+    """Scenes of every kind, and seven tenths twins."""
     rng, examples = sampler.rng, []
-    while len(examples) < 0.6 * size:
+    while len(examples) < 0.3 * size:
         scene = sampler.scene()
         examples.append((scene, loosened(scene, rng)))
     while len(examples) < size:
-        examples += _TWINS[rng.choices(tuple(_TWINS), weights=(50, 25, 17, 8))[0]](sampler)
+        examples += _TWINS[rng.choices(tuple(_TWINS), weights=(45, 28, 20, 7))[0]](sampler)
     return examples[:size]
 
 
