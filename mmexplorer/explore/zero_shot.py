@@ -122,6 +122,11 @@ def clean_labels(labels: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...
     return tuple(counts), tuple(remarks)
 
 
+def check(labels: Sequence[str], templates: Sequence[str]) -> None:
+    """Raises the Refusal that `classify` would raise for these labels and templates, before any model is loaded."""
+    _templates(templates, _labels(labels))
+
+
 def cut_labels(
     labels: Sequence[str], *, model: str = "toy-clip", templates: Sequence[str] = ("{}",)
 ) -> tuple[str, ...]:

@@ -7,10 +7,14 @@ runs here, and the generator that waits for it passes the wish to stop on.
 import contextvars
 import threading
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 Result = TypeVar("Result")
 
+# Threads are kept, since each new one would make torch set up its own team of threads, which costs more than a small
+# model's answer.
+WORKERS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="work")
 PATIENCE = 0.25  # seconds of silence before the first word; what is quicker needs none
 PERIOD = 0.3
 
@@ -32,7 +36,7 @@ def with_status(work: Callable[[threading.Event], Result], status: Callable[[], 
         finally:
             done.set()
 
-    threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True).start()
+    WORKERS.submit(contextvars.copy_context().run, run)
     try:
         wait = PATIENCE
         while not done.wait(wait):

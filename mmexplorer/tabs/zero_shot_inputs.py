@@ -41,6 +41,7 @@ def collect(mode, picture, drawing, files, typed, templates, models) -> Asked:
     pictures = _pictures(mode, picture, drawing, files)
     thumbnails = tuple(_thumbnail(source, name) for name, source in pictures.items())
     wordings = tuple(line.strip() for line in (templates or "").splitlines() if line.strip()) or ("{}",)
+    zero_shot.check(labels, wordings)
     return Asked(tuple(pictures.values()), thumbnails, tuple(pictures), labels, wordings, tuple(models), remarks)
 
 

@@ -1,10 +1,11 @@
-"""Trains a toy CLIP from scratch on drawn scenes: `python -m mmexplorer.training.clip --help`.
+r"""Trains a toy CLIP from scratch on drawn scenes: `python -m mmexplorer.training.clip --help`.
 
 The recipe is CLIP's (Radford et al. 2021, arXiv 2103.00020): two encoders, a learned logit scale capped at 100, cross
 entropy over the similarity matrix in both directions. A first run learns words, with an extra task that is dropped
 afterwards (see `clip_naming`):
 
-  python -m mmexplorer.training.clip --regime words --run runs/words --steps 3000 --batch-size 64 --processes 3 --learning-rate 1e-3
+  python -m mmexplorer.training.clip --regime words --run runs/words \
+      --steps 3000 --batch-size 64 --processes 3 --learning-rate 1e-3
 
 Then three runs start from it and differ in what their data cover and in nothing else:
 

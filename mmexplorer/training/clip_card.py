@@ -49,7 +49,8 @@ def card(key: str) -> str:
     """The model card of one toy CLIP."""
     row, regime = preset(key), REGIMES[key]
     commands = [
-        "python -m mmexplorer.training.clip --regime words --run runs/words --steps 3000 --batch-size 64 --processes 3 --learning-rate 1e-3",
+        "python -m mmexplorer.training.clip --regime words --run runs/words \\",
+        "    --steps 3000 --batch-size 64 --processes 3 --learning-rate 1e-3",
         f"python -m mmexplorer.training.clip --regime {regime} --start runs/words --run runs/{regime}",
         f"python -m mmexplorer.training.clip_report runs/{regime}/model",
     ]
