@@ -233,7 +233,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--run", type=Path, default=Path("runs/toy-clip"), help="folder of checkpoints and log")
     parser.add_argument("--start", type=Path, help="folder of a finished run to start from")
     parser.add_argument("--output", type=Path, help="folder for the finished model (default: RUN/model)")
-    parser.add_argument("--steps", type=int, default=1700)
+    parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--until", type=int, help="stop after this step of the schedule")
     parser.add_argument("--batch-size", type=int, default=96)
     parser.add_argument("--learning-rate", type=float, default=5e-4)

@@ -20,6 +20,7 @@ from mmexplorer.toyworld.splits import arrangement_is_seen, pair_is_seen, swap_i
 from mmexplorer.training.clip_naming import patch_names
 
 REGIMES = ("words", "full", "withheld", "hard-negatives")
+COLOURS_FIRST = 0.33  # share of the second stage in which most twins exchange colours
 CALM = 0.15  # share of the first stage after which calm single things begin to give way
 
 
@@ -39,11 +40,11 @@ class Batch:
 def batch(regime: str, step: int, size: int, progress: float = 1.0) -> Batch:
     """The batch of a training step: the same for the same arguments, so that a run can resume.
 
-    progress in [0, 1] is how far the run has come; it sets how hard the pictures of the regime "words" are.
+    progress in [0, 1] is how far the run has come; it sets how hard the pictures of "words" are, and which twins come.
     """
     rng = rng_for(f"clip {regime}", step)
     sampler = Sampler(rng, Rules(swaps="all" if regime == "full" else "kept"))
-    examples = _words(sampler, size, progress) if regime == "words" else _sentences(sampler, size)
+    examples = _words(sampler, size, progress) if regime == "words" else _sentences(sampler, size, progress)
     negatives: list[str] = []
     if regime == "hard-negatives":
         negatives = [text for scene, _ in examples if (text := _swapped_caption(scene, rng))][: size // 4]
@@ -72,14 +73,16 @@ def _words(sampler: Sampler, size: int, progress: float) -> list[tuple[Scene, Ca
     return examples[:size]
 
 
-def _sentences(sampler: Sampler, size: int) -> list[tuple[Scene, Caption]]:
-    """Scenes of every kind, and seven tenths twins."""
+def _sentences(sampler: Sampler, size: int, progress: float) -> list[tuple[Scene, Caption]]:
+    """Scenes of every kind, and seven tenths twins: first mostly whose colour, then mostly which side and how many."""
     rng, examples = sampler.rng, []
     while len(examples) < 0.3 * size:
         scene = sampler.scene()
         examples.append((scene, loosened(scene, rng)))
     while len(examples) < size:
-        examples += _TWINS[rng.choices(tuple(_TWINS), weights=(45, 28, 20, 7))[0]](sampler)
+        examples += _TWINS[
+            rng.choices(tuple(_TWINS), weights=(45, 28, 20, 7) if progress < COLOURS_FIRST else (14, 46, 33, 7))[0]
+        ](sampler)
     return examples[:size]
 
 
