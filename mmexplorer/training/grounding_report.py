@@ -36,7 +36,7 @@ def measure(
     kind: str, count: int, asked: list[tuple[str, bool]], model: str = "toy-clip"
 ) -> dict[str, dict[str, float]]:
     """Mean pointing game and IoU over all objects of `count` scenes, for (method, contrast) pairs and the baselines."""
-    totals: dict[str, list[tuple[bool, float]]] = defaultdict(list)
+    totals: dict[str, list[tuple[bool, bool, float]]] = defaultdict(list)
     random = np.random.default_rng(0)
     for scene in scenes(kind, count):
         image = Image.fromarray(render([scene])[0])
@@ -44,19 +44,25 @@ def measure(
         labels = [f"a {thing.colour} {thing.shape}" for thing in scene.things]
         for method, contrast in asked:
             grounding = ground_labels(image, labels, model=model, method=method, contrast=contrast)
-            scores = [ground_truth_score(grounding, -1, word, mask) for word, mask in enumerate(masks)]
+            scores = [_score(grounding, word, mask) for word, mask in enumerate(masks)]
             totals[method + (" with contrast" if contrast else "")] += scores
         shape = grounding.maps.shape[-2:]
         middle = -np.hypot(*(axis - (side - 1) / 2 for axis, side in zip(np.indices(shape), shape, strict=True)))
         for name, patches in (("centre", middle - middle.min()), ("random", random.random(shape))):
             baseline = _like(grounding, patches)
-            totals[name] += [ground_truth_score(baseline, 0, 0, mask) for mask in masks]
+            totals[name] += [_score(baseline, 0, mask) for mask in masks]
     return {name: _mean(scores) for name, scores in totals.items()}
 
 
-def _mean(scores: list[tuple[bool, float]]) -> dict[str, float]:
-    hits, ious = zip(*scores, strict=True)
-    return {"pointing": float(np.mean(hits)), "iou": float(np.mean(ious)), "objects": len(scores)}
+def _score(grounding: Grounding, word: int, mask: np.ndarray) -> tuple[bool, bool, float]:
+    """Pointing game with the usual tolerance and without any, and IoU, of the method's answer."""
+    hit, iou = ground_truth_score(grounding, -1, word, mask)
+    return hit, ground_truth_score(grounding, -1, word, mask, tolerance=0)[0], iou
+
+
+def _mean(scores: list[tuple[bool, bool, float]]) -> dict[str, float]:
+    hits, strict, ious = (float(np.mean(column)) for column in zip(*scores, strict=True))
+    return {"pointing": hits, "strict": strict, "iou": ious, "objects": len(scores)}
 
 
 def _like(grounding: Grounding, patches: np.ndarray) -> Grounding:
@@ -74,9 +80,10 @@ def main(arguments: list[str] | None = None) -> None:
         asked = [
             (name, contrast) for name in methods.METHODS for contrast in (False, True)[: 1 if kind == "single" else 2]
         ]
-        print(f"{kind}: pointing game, IoU, objects")
+        print(f"{kind}: pointing game, without tolerance, IoU, objects")
         for name, scores in measure(kind, options.scenes, asked, options.model).items():
-            print(f"  {scores['pointing']:6.3f} {scores['iou']:6.3f} {scores['objects']:5d}  {name}")
+            figures = "{pointing:6.3f} {strict:6.3f} {iou:6.3f} {objects:5d}".format(**scores)
+            print(f"  {figures}  {name}")
 
 
 if __name__ == "__main__":

@@ -142,8 +142,16 @@ def test_pointing_game_asks_for_the_strongest_patch():
     value = grounding([[one_hot(2, 2, 1, 0)]])  # its centre is at x = 2, y = 6
     mask = np.zeros((8, 8), dtype=bool)
     mask[6, 2] = True
-    assert ground_truth_score(value, 0, 0, mask)[0] is True
-    assert ground_truth_score(value, 0, 0, ~mask)[0] is False
+    assert ground_truth_score(value, 0, 0, mask, tolerance=0)[0] is True
+    assert ground_truth_score(value, 0, 0, ~mask, tolerance=0)[0] is False
+
+
+def test_pointing_game_lets_the_strongest_patch_touch_the_object():
+    value = grounding([[one_hot(2, 2, 1, 0)]])  # the patch covers x 0 to 4 and y 4 to 8
+    for row, column, hit in ((4, 0, True), (7, 3, True), (3, 0, False), (7, 4, False)):
+        mask = np.zeros((8, 8), dtype=bool)
+        mask[row, column] = True
+        assert ground_truth_score(value, 0, 0, mask)[0] is hit
 
 
 def test_pointing_game_uses_the_box_not_the_whole_image():

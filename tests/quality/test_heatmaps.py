@@ -14,6 +14,7 @@ def test_default_method_points_at_the_object(kind, least):
     scores = measure(kind, 500, [DEFAULT])
     assert scores[NAME]["objects"] >= 500
     assert scores[NAME]["pointing"] >= least
+    assert scores[NAME]["strict"] >= 0.6  # without the half patch of tolerance
     # Both baselines are far below, so the figure is not a property of where objects lie.
-    assert max(scores["centre"]["pointing"], scores["random"]["pointing"]) < least - 0.3
+    assert max(scores["centre"]["pointing"], scores["random"]["pointing"]) < least - 0.2
     assert scores[NAME]["iou"] > 2 * max(scores["centre"]["iou"], scores["random"]["iou"])
