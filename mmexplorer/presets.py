@@ -81,17 +81,17 @@ _PRESETS = (
     _toy(
         "toy-clip",
         "Toy CLIP, full coverage",
-        "Trained here on drawn shapes, with captions of every arrangement, so it binds colours to shapes.",
+        "Trained here on drawn shapes in every combination, so it binds colours to shapes.",
     ),
     _toy(
         "toy-clip-withheld",
         "Toy CLIP, swaps withheld",
-        "Trained here without one caption of each swapped pair, so it reads a caption like a bag of words.",
+        "Trained here without one of each swapped pair, so it reads a caption like a bag of words.",
     ),
     _toy(
         "toy-clip-hard-negatives",
         "Toy CLIP, hard negatives",
-        "Trained here with swapped captions as wrong answers, so it learned which captions never occur.",
+        "Trained here without one of each swapped pair, but told that its captions are wrong, which taught it to bind.",
     ),
     Preset(
         key="tiny-clip",

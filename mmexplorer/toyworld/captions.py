@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from mmexplorer.toyworld import vocabulary as words
 from mmexplorer.toyworld.scenes import Scene, Thing, relation_between
 
-# The last two are never used in training: they test templates that a model has not met.
+# The last two, of known words, are never used in training: they test templates that a model has not met.
 TEMPLATES = (
     "{}",
     "a photo of {}",
@@ -19,8 +19,8 @@ TEMPLATES = (
     "an image of {}",
     "a drawing of {}",
     "there is {}",
-    "this is a drawing with {} in it",
-    "here we see {} on the page",
+    "there is a drawing of {}",
+    "a picture of a photo of {}",
 )
 TRAINED_TEMPLATES = TEMPLATES[:6]
 RELATION_WORDS = {

@@ -54,12 +54,12 @@ def test_full_coverage_binds_attributes(full):
 
 
 def test_coverage_decides_over_binding():
-    """The same network and recipe without one of each swap pair: a bag of words, or worse with hard negatives."""
+    """The same network and recipe without one of each swap pair is a bag of words, unless its captions come as wrong."""
     withheld = report("toy-clip-withheld").swaps()
     negatives = report("toy-clip-hard-negatives").swaps()
     assert withheld["swap, withheld combinations"].value <= 0.70
-    assert negatives["swap, kept combinations"].value >= 0.90
-    assert negatives["swap, withheld combinations"].value <= 0.30
+    assert negatives["swap, kept combinations"].value >= 0.95
+    assert negatives["swap, withheld combinations"].value >= 0.85
 
 
 def test_an_ensemble_of_templates_is_no_worse_than_their_mean(full):
