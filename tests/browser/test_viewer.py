@@ -210,7 +210,8 @@ def test_colour_scale_rises_in_lightness_throughout(page):
     lightness = 116 * np.cbrt(linear @ [0.2126, 0.7152, 0.0722]) - 16
     steps = np.diff(lightness)
     assert lightness[0] < 15 and lightness[-1] > 90
-    assert (steps > -0.3).all(), "rounding to 8 bits aside"
+    # A canvas keeps translucent colours premultiplied in 8 bits; at the lowest opacity that moves lightness by 1.
+    assert (steps > -1.2).all(), steps.min()
     assert (lightness[8:] - lightness[:-8] > 1).all(), "no flat stretch that would hide a difference"
 
 
