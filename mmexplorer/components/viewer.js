@@ -7,7 +7,7 @@ const TOP_WORDS = 5;
 const parts = {};
 for (const node of element.querySelectorAll("[data-part]")) parts[node.dataset.part] = node;
 
-const state = { word: 0, layer: null, patch: null, smooth: true, shared: false, truth: true, opacity: 0.65 };
+const state = { word: 0, layer: null, patch: null, smooth: true, shared: false, truth: true, opacity: 0.8 };
 const over = { word: null, patch: null }; // what the mouse is on, before it is kept by a click
 let data = null;
 

@@ -114,6 +114,8 @@ def test_what_is_missing_gets_one_sentence(tab, tmp_path):
     tab.page.get_by_role("tab", name="Picture").click()
     tab.upload(PICTURE)
     tab.page.get_by_role("button", name="Settings").click()
+    tab.page.locator("#zs-templates textarea").wait_for()
+    tab.page.wait_for_timeout(500)  # the fold's fields take their values when it opens
     tab.page.locator("#zs-templates textarea").fill("a photo")
     tab.classify()
     assert tab.toast() == "The template 'a photo' must contain {} exactly once, where the label goes."
