@@ -54,7 +54,7 @@ def test_full_coverage_binds_attributes(full):
 
 
 def test_coverage_decides_over_binding():
-    """The same network and recipe without one of each swap pair is a bag of words, unless its captions come as wrong."""
+    """The same network without one of each swap pair is a bag of words, unless its captions come as wrong answers."""
     withheld = report("toy-clip-withheld").swaps()
     negatives = report("toy-clip-hard-negatives").swaps()
     assert withheld["swap, withheld combinations"].value <= 0.70
