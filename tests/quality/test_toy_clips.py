@@ -6,6 +6,9 @@ Figures, samples and chance levels are in each model's card; these tests measure
 from dataclasses import replace
 
 import pytest
+from PIL import Image
+from safetensors import safe_open
+from transformers import AutoProcessor, CLIPModel
 
 from mmexplorer.models import clip
 from mmexplorer.presets import preset
@@ -67,3 +70,16 @@ def test_an_ensemble_of_templates_is_no_worse_than_their_mean(full):
     ensemble = figures.pop("ensemble of 8 templates").value
     assert len(figures) == 8
     assert ensemble >= sum(figure.value for figure in figures.values()) / 8
+
+
+@pytest.mark.parametrize("key", ["toy-clip", "toy-clip-withheld", "toy-clip-hard-negatives"])
+def test_plain_transformers_loads_the_folder(key):
+    model, found = CLIPModel.from_pretrained(preset(key).path, output_loading_info=True)
+    assert not found["missing_keys"] and not found["unexpected_keys"]
+    processor = AutoProcessor.from_pretrained(preset(key).path)
+    inputs = processor(text=["a red circle"], images=Image.new("RGB", (90, 64), "red"), return_tensors="pt")
+    assert inputs["pixel_values"].shape == (1, 3, 64, 64)
+    assert model(**inputs).logits_per_image.shape == (1, 1)
+    with safe_open(preset(key).path / "model.safetensors", framework="pt") as weights:
+        dtypes = {weights.get_slice(name).get_dtype() for name in weights.offset_keys()}
+    assert dtypes == {"F16"}
