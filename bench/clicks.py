@@ -4,22 +4,21 @@ The clock is the browser's own: from the click event's time stamp to the moment 
 Uploading the picture comes before the click and is not counted.
 """
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
 from statistics import median
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from bench import material
+from bench.chromium import blank_page
 from bench.report import Row, duration, percentile, spread
 from bench.served import served
 
 BUDGET_FIRST, BUDGET_STATUS, BUDGET_P95 = 8.0, 1.0, 0.150
 FEWEST, MOST = 3, 10  # labels
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 
 # Notes when the next click happens, and when the status says something new, the bars change and the heatmaps change.
 WATCH = """() => {
@@ -110,13 +109,10 @@ def _warm_row(
 
 @contextmanager
 def _opened(address: str) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
+    with blank_page() as page:
         page.goto(address)
         page.locator("#zs-run").wait_for()
         yield page
-        browser.close()
 
 
 def _upload(page: Page, file: Path) -> None:

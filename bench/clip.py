@@ -4,15 +4,13 @@ Every figure is the median of the runs named beside it, with the smallest and th
 """
 
 import argparse
-import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import report
+from bench import command, report
 
 SECTIONS = {
     "start": "`python app.py` to its first page, beside a bare Gradio app",
@@ -21,23 +19,17 @@ SECTIONS = {
     "peers": "1,000 labels x 20 pictures, beside the transformers pipeline",
     "visitors": "20 visitors at once",
 }
+PACKAGES = ("gradio", "torch", "transformers")
 
 
 def arguments() -> argparse.Namespace:
-    listed = "\n".join(f"  {name:9} {what}" for name, what in SECTIONS.items())
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=f"sections:\n{listed}", formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="sections to measure")
-    parser.add_argument("--runs", type=int, default=5, help="runs of each figure (default: %(default)s)")
+    parser = command.parser(__doc__, SECTIONS)
     parser.add_argument("--clicks", type=int, default=50, help="warm clicks of each case (default: %(default)s)")
-    parser.add_argument("--threads", type=int, help="threads of the numerical libraries, here and in the app")
     parser.add_argument("--real-size", action="store_true", help="peers: also a random CLIP of ViT-B/32's size")
     parser.add_argument(
         "--pipeline-pictures", type=int, default=2,
         help="peers, with --real-size: pictures of 20 the pipeline gets, at many seconds each (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     return parser.parse_args()
 
 
@@ -70,19 +62,5 @@ def rows(options: argparse.Namespace, folder: Path) -> Iterator[report.Row]:
                 yield from peers.measure(key, "ViT-B/32 size", options.runs, options.pipeline_pictures, folder)
 
 
-def main() -> None:
-    options = arguments()
-    if options.threads:
-        os.environ["OMP_NUM_THREADS"] = str(options.threads)
-    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-    print(report.machine(), end="\n\n", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        measured = []
-        for row in rows(options, Path(folder)):
-            print(f"{row.measured}: {row.ours}", file=sys.stderr, flush=True)
-            measured.append(row)
-    print(report.table(measured, options.markdown))
-
-
 if __name__ == "__main__":
-    main()
+    command.run(arguments(), rows, PACKAGES)

@@ -5,7 +5,7 @@ import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
@@ -56,16 +56,28 @@ def table(rows: Sequence[Row], markdown: bool) -> str:
     return "\n".join("  ".join(line).rstrip() for line in (padded[0], rule, *padded[1:]))
 
 
-def machine() -> str:
-    """Processor, cores this process may use, threads of the numerical libraries, load and versions."""
+def size(count: int) -> str:
+    """A number of bytes for reading: megabytes from one on, else kilobytes (of 1,000 bytes)."""
+    return f"{count / 1e6:.2f} MB" if count >= 1e6 else f"{count / 1e3:.0f} KB"
+
+
+def machine(packages: Sequence[str]) -> str:
+    """Processor, cores this process may use, threads of the numerical libraries, load and versions of packages."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     threads = os.environ.get("OMP_NUM_THREADS", "as many as the libraries choose")
     load = f", load {os.getloadavg()[0]:.1f} before the start" if hasattr(os, "getloadavg") else ""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("gradio", "torch", "transformers"))
+    versions = ", ".join(f"{name} {_version(name)}" for name in packages)
     return (
         f"{_processor()}, {cores} cores of {os.cpu_count()}, threads: {threads}{load}\n"
-        f"{platform.system()}, Python {platform.python_version()}, {packages}"
+        f"{platform.system()}, Python {platform.python_version()}, {versions}"
     )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _processor() -> str:

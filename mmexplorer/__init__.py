@@ -3,7 +3,21 @@
 # The subpackage first: importing it later would replace the function of the same name.
 import mmexplorer.models  # noqa: F401  isort: skip
 from mmexplorer.explore.catalogue import models
+from mmexplorer.explore.collection import Collection
+from mmexplorer.explore.embedding import embed_images, embed_texts
+from mmexplorer.explore.nearest import neighbours
+from mmexplorer.explore.projection import project
 from mmexplorer.explore.zero_shot import classify, ground_labels
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "classify", "ground_labels", "models"]
+__all__ = [
+    "Collection",
+    "__version__",
+    "classify",
+    "embed_images",
+    "embed_texts",
+    "ground_labels",
+    "models",
+    "neighbours",
+    "project",
+]

@@ -4,7 +4,7 @@ Nothing here knows torch, Gradio or a model: a result can be kept in a session, 
 again without running anything.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from PIL import Image
@@ -119,3 +119,29 @@ class Grounding:
         result[:, outside_x] = 0
         result[outside_y, :] = 0
         return result
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Points of a high-dimensional space laid out in two or three dimensions.
+
+    coordinates (n, 2 or 3) float32 stand for the rows they were computed from. settings are the method's parameters as
+    used. note is a sentence where something else was done than asked, for instance with too few points.
+    """
+
+    coordinates: np.ndarray
+    method: str
+    seed: int
+    settings: dict[str, float | int | str] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The k nearest rows of each of q queries, the nearest first.
+
+    indices (q, k) int64 are row numbers, cosines (q, k) float32 their cosine similarities with the query.
+    """
+
+    indices: np.ndarray
+    cosines: np.ndarray

@@ -4,7 +4,7 @@ A card never runs a model. Cards of a tab lie in assets/experiments/<tab>/*.yaml
 every card has the fields of `Card`.
 """
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +19,8 @@ ASSETS = Path(__file__).parents[2] / "assets"
 class Card:
     """One experiment: predict, run, compare, explain.
 
-    pictures are file names in assets/images/<tab>; models are preset keys; templates and labels as in `classify`.
+    pictures are file names in assets/images/<tab>; models are preset keys; templates and labels as in `classify`;
+    settings are values for further controls of the tab, by the tab's names for them.
     """
 
     key: str
@@ -29,10 +30,11 @@ class Card:
     look_for: str
     explanation: str
     source: str
-    pictures: tuple[str, ...]
-    labels: tuple[str, ...]
+    pictures: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
     models: tuple[str, ...] = ("toy-clip",)
     templates: tuple[str, ...] = ("{}",)
+    settings: dict[str, str | int | bool] = field(default_factory=dict)
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -48,12 +50,13 @@ def cards(tab: str) -> tuple[Card, ...]:
 
 def _card(tab: str, path: Path) -> Card:
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    known = {field.name: field.default is MISSING for field in fields(Card) if field.name not in ("key", "tab")}
-    missing = [name for name, needed in known.items() if needed and name not in data]
-    for what, names in (("unknown", sorted(set(data) - set(known))), ("missing", sorted(missing))):
+    known = [f for f in fields(Card) if f.name not in ("key", "tab")]
+    missing = [f.name for f in known if f.default is MISSING and f.default_factory is MISSING and f.name not in data]
+    unknown = set(data) - {f.name for f in known}
+    for what, names in (("unknown", sorted(unknown)), ("missing", sorted(missing))):
         if names:
             raise ValueError(f"{path.name} has {what} fields: {', '.join(names)}.")
-    values = {name: tuple(value) if isinstance(value, list) else value.strip() for name, value in data.items()}
+    values = {name: _plain(value) for name, value in data.items()}
     card = Card(key=path.stem, tab=tab, **values)
     for picture in card.paths:
         if not picture.is_file():
@@ -61,3 +64,8 @@ def _card(tab: str, path: Path) -> Card:
     for key in card.models:
         preset(key)
     return card
+
+
+def _plain(value):
+    """YAML keeps the line break after a folded text, and has lists where a card has tuples."""
+    return tuple(value) if isinstance(value, list) else value.strip() if isinstance(value, str) else value

@@ -6,9 +6,10 @@ nothing above needs to. It does not know labels, templates or heatmaps. Callers 
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from transformers import AutoConfig, AutoModel, AutoProcessor
 from transformers.utils import logging
 
 from mmexplorer.errors import Refusal
+from mmexplorer.models import clip_bulk
+from mmexplorer.models.clip_pictures import prepare, resized_size
 from mmexplorer.presets import MODEL_TYPES, Preset
 
 # Every load would otherwise draw a progress bar into the terminal, and advise to install torchvision.
@@ -158,6 +161,15 @@ class ClipModel:
             self.image_forward_count += len(pixel_values)
             return self._unit(self.model.get_image_features(pixel_values=pixel_values).pooler_output)
 
+    def preparation(self) -> Callable[[Image.Image], np.ndarray]:
+        """What turns one RGB picture into (3, height, width) for `embed_prepared`, in any thread, without the model."""
+        return partial(prepare, self.image_processor)
+
+    def embed_prepared(self, pixels: Sequence[np.ndarray]) -> np.ndarray:
+        """Unit embeddings (n, d) float32 of pictures prepared in bulk; none is kept in the cache."""
+        self.image_forward_count += len(pixels)
+        return clip_bulk.image_features(self.model, pixels)
+
     def _encode_images(self, images: list[Image.Image]) -> Iterator[np.ndarray]:
         for start in range(0, len(images), IMAGE_BATCH):
             yield from self.image_features(self.pixel_values(images[start : start + IMAGE_BATCH])).cpu().numpy()
@@ -239,12 +251,7 @@ class ClipModel:
         width, height = image.size
         if not processor.do_center_crop:
             return seen, (0.0, 0.0, float(width), float(height))
-        resized_width, resized_height = width, height
-        if processor.do_resize and processor.size.shortest_edge:
-            edge, shorter = processor.size.shortest_edge, min(width, height)
-            resized_width, resized_height = int(edge * width / shorter), int(edge * height / shorter)
-        elif processor.do_resize:
-            resized_width, resized_height = processor.size.width, processor.size.height
+        resized_width, resized_height = resized_size(processor, image.size)
         left, top = (resized_width - seen.width) // 2, (resized_height - seen.height) // 2
         across, down = width / resized_width, height / resized_height
         return seen, (left * across, top * down, (left + seen.width) * across, (top + seen.height) * down)

@@ -19,13 +19,17 @@ PATIENCE = 0.25  # seconds of silence before the first word; what is quicker nee
 PERIOD = 0.3
 
 
-def with_status(work: Callable[[threading.Event], Result], status: Callable[[], str]) -> Generator[str, None, Result]:
+def with_status(
+    work: Callable[[threading.Event], Result], status: Callable[[], str], stop: threading.Event | None = None
+) -> Generator[str, None, Result]:
     """Runs work(stop) in a thread, yields status() while it lasts, and returns its result or raises its error.
+
+    An event may be given as `stop` so that somebody else can end the work while its result is still waited for.
 
     Closing the generator sets `stop` and does not wait for the work to end: Gradio closes generators on its event
     loop, where waiting would halt the page for everybody. The device stays locked until the work lets go of it.
     """
-    stop, done = threading.Event(), threading.Event()
+    stop, done = stop or threading.Event(), threading.Event()
     outcome: dict = {}
 
     def run() -> None:
@@ -43,7 +47,8 @@ def with_status(work: Callable[[threading.Event], Result], status: Callable[[], 
             wait = PERIOD
             yield status()
     finally:
-        stop.set()
+        if not done.is_set():  # the generator was closed; what comes after finished work may use the same event
+            stop.set()
     if "error" in outcome:
         raise outcome["error"]
     return outcome["result"]

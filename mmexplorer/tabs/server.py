@@ -5,6 +5,7 @@ It does not know what is on the page.
 
 import contextlib
 import errno
+import ipaddress
 import logging
 import os
 import signal
@@ -37,8 +38,8 @@ def launch(page: gr.Blocks, host: str, port: int | None, *, share: bool = False,
         css_paths=look.CSS,
         footer_links=["api"],
         run_history=False,
-        max_file_size="20mb",
-        allowed_paths=[str(ASSETS / "images")],  # examples, wherever the app was started from
+        max_file_size="200mb",  # a zip of pictures; single pictures are bounded by their pixels
+        allowed_paths=[str(ASSETS / "images"), str(ASSETS / "collections")],  # wherever the app was started from
         ssr_mode=False,
         pwa=False,
         enable_monitoring=False,
@@ -51,7 +52,7 @@ def serve(host: str, port: int | None, *, share: bool = False, inbrowser: bool =
     Without a port it takes the first free one from 7860. Raises Refusal if the address cannot be listened on.
     """
     check_address(host, port)
-    page = shell.build()
+    page = shell.build(local=not share and _is_loopback(host))
     try:
         launch(page, host, port, share=share, inbrowser=inbrowser)
         print(f"mmexplorer is at {page.local_url.rstrip('/')} - Ctrl-C ends it", flush=True)
@@ -79,6 +80,13 @@ def check_address(host: str, port: int | None = None) -> None:
                 raise Refusal(f"Port {port} is taken; choose another, or leave --port out to get a free one.") from None
             where = f"{host}, port {port}" if port else host
             raise Refusal(f"It is not possible to listen at {where}: {error.strerror}.") from None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(socket.gethostbyname(host)).is_loopback
+    except (OSError, ValueError):
+        return host == "::1"
 
 
 def _close(page: gr.Blocks) -> None:

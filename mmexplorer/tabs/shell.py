@@ -5,7 +5,7 @@ It does not know what a tab does or which models there are.
 
 import html
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 
 import gradio as gr
@@ -27,10 +27,19 @@ QUEUE_SIZE = 64
 
 @dataclass(frozen=True)
 class Page:
-    """What a tab may use of the page around it: `status` shows the memory, and refresh() is its value at present."""
+    """What a tab may use of the page around it.
+
+    `status` shows the memory, and refresh() is its value at present. `tabs` are the tabs themselves. A tab that takes
+    pictures from others puts into `pictures_go_to`, under its key, the components to fill and a function that makes
+    their values of a list of picture files. With `local` the page is served to this machine only, so that visitors may
+    name files of its disk.
+    """
 
     status: gr.HTML
     refresh: Callable[[], str]
+    tabs: gr.Tabs
+    local: bool = False
+    pictures_go_to: dict[str, tuple[list, Callable[[list[str]], tuple]]] = field(default_factory=dict)
 
 
 class Frame(gr.Blocks):
@@ -53,15 +62,15 @@ class Frame(gr.Blocks):
             raise Refusal(UNREADABLE) from error
 
 
-def build() -> Frame:
-    """The whole page, ready to launch."""
+def build(*, local: bool = False) -> Frame:
+    """The whole page, ready to launch; `local` as in `Page`."""
     with Frame(title="mmexplorer", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)) as frame:
         with gr.Row(elem_id="mm-head"):
             title()
             status = memory_line(memory())
             help_fold()
-        page = Page(status, memory)
         with gr.Tabs(elem_id="mm-tabs") as tabs:
+            page = Page(status, memory, tabs, local)
             for key, (label, module) in TABS.items():
                 with gr.Tab(label, id=key, elem_id=f"mm-tab-{key}"):
                     import_module(module).build(page)

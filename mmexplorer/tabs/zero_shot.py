@@ -19,6 +19,7 @@ from mmexplorer.presets import preset, presets
 from mmexplorer.tabs import zero_shot_api, zero_shot_inputs
 from mmexplorer.tabs import zero_shot_run as run
 from mmexplorer.tabs.shell import Page
+from mmexplorer.tabs.status import IDLE, STOPPED, message
 
 # On a phone the answer is below the inputs.
 SHOW_STATUS = "() => document.getElementById('zs-status').scrollIntoView({ block: 'nearest' })"
@@ -107,7 +108,7 @@ def build(page: Page) -> None:
             )
 
         with gr.Column(scale=8, min_width=320):
-            status = gr.HTML(run.IDLE, elem_id="zs-status", apply_default_css=False)
+            status = gr.HTML(IDLE, elem_id="zs-status", apply_default_css=False)
             scores = score_chart(elem_id="zs-scores")
             which = gr.Dropdown([], label="Heatmaps of", visible=False, elem_id="zs-which")
             viewer = grounding_viewer(elem_id="zs-viewer")
@@ -144,7 +145,7 @@ def build(page: Page) -> None:
         [which.input, method.input, contrast.input], run.ground_again, [asked, which, method, contrast, truths], shown,
         show_progress="hidden", trigger_mode="always_last", **private,
     )  # fmt: skip
-    stop.click(lambda: run.STOPPED, None, status, cancels=[started, again], **quick)
+    stop.click(lambda: STOPPED, None, status, cancels=[started, again], **quick)
     gr.on(None, run.about, models, about, **quick)  # whenever the page loads, and when another model is chosen
     method.change(lambda key: gr.Dropdown(info=methods.METHODS[key].one_sentence), method, method, **quick)
     scene.click(zero_shot_inputs.new_scene, truths, filled, show_progress="hidden", **private)
@@ -153,6 +154,7 @@ def build(page: Page) -> None:
     template_set.input(lambda name: "\n".join(TEMPLATE_SETS.get(name, ("{}",))), template_set, templates, **quick)
     card.input(_open_card, [card, truths], [brief, *filled, *shown], show_progress="hidden", **private)
     shelf.select(_show_example, truths, [*filled, *shown], show_progress="hidden", **private)
+    page.pictures_go_to["zero-shot"] = (filled, zero_shot_inputs.fill_pictures)
     zero_shot_api.add()
 
 
@@ -170,6 +172,6 @@ def _show_example(truths: dict, event: gr.SelectData) -> tuple:
     """An example fills the inputs and shows its recorded results."""
     example = recordings.recordings("zero_shot")[event.index]
     used = ", ".join(preset(key).label for key in example.models)
-    note = run.message(f"{used}: a recorded result. Press Classify to compute it here.", "note")
+    note = message(f"{used}: a recorded result. Press Classify to compute it here.", "note")
     cleared = {"which": gr.Dropdown(visible=False), "code": "", "archive": run.download(None), "asked": None}
     return *zero_shot_inputs.fill_example(event.index, truths), *run.only(status=note, **cleared, **example.payloads)

@@ -11,6 +11,7 @@ from mmexplorer.errors import Refusal
 from mmexplorer.explore import experiments, recordings, truth, zero_shot
 from mmexplorer.explore.labels import TEMPLATE_SETS, labels_from_text
 from mmexplorer.pictures import open_picture
+from mmexplorer.tabs.brief import brief
 
 MAX_TRUTHS = 64  # drawn scenes whose masks a session remembers
 THUMBNAIL_SIDE = 96
@@ -121,18 +122,21 @@ def fill_card(key: str, truths: dict) -> tuple:
     """The card's brief, then updates of FILLED; no card clears the brief and leaves the inputs."""
     card = next((card for card in experiments.cards("zero_shot") if card.key == key), None)
     if card is None:
-        return gr.Markdown(visible=False), *filled()
-    text = (
-        f"### {card.title}\n**Predict.** {card.predict}\n\n**Run**, then look for: {card.look_for}\n\n"
-        f"<details><summary>Explanation</summary>\n\n{card.explanation}\n\n*{card.source}*\n</details>"
-    )
-    return gr.Markdown(text, visible=True), *_fill(card.paths, card.labels, card.templates, card.models, truths)
+        return brief(None), *filled()
+    return brief(card), *_fill(card.paths, card.labels, card.templates, card.models, truths)
 
 
 def fill_example(number: int, truths: dict) -> tuple:
     """Updates of FILLED for an example of the gallery."""
     example = recordings.recordings("zero_shot")[number]
     return _fill((example.path,), example.labels, example.templates, example.models, truths)
+
+
+def fill_pictures(files: list[str]) -> tuple:
+    """Updates of FILLED for pictures that another tab sends; everything but the pictures stays."""
+    if len(files) == 1:
+        return filled(sources=gr.Tabs(selected="picture"), mode="picture", picture=files[0])
+    return filled(sources=gr.Tabs(selected="several"), mode="several", files=files)
 
 
 def _fill(paths, labels, templates, models, truths: dict) -> tuple:

@@ -6,7 +6,7 @@ A Refusal becomes a toast and a line in the status slot; everything else on the 
 import html
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import gradio as gr
@@ -19,25 +19,16 @@ from mmexplorer.explore.zero_shot_code import python_code
 from mmexplorer.figures.scores import scores_payload
 from mmexplorer.figures.steps import steps_payload
 from mmexplorer.figures.viewer import grounding_npz, viewer_payload
-from mmexplorer.hub import Stopped
 from mmexplorer.methods import METHODS
 from mmexplorer.presets import Preset, preset
 from mmexplorer.results import Classification, Grounding
-from mmexplorer.tabs.background import with_status
+from mmexplorer.tabs.status import IDLE, loading, message, saying_how_it_ends, toast, told
 from mmexplorer.tabs.zero_shot_inputs import Asked, collect, truth_of
 
 OUTPUTS = ("status", "scores", "viewer", "which", "walk", "code", "archive", "asked")
 PROMPTS_WITH_STEPS = 2_000  # a step-by-step account of more prompts than this helps nobody
 
 
-def message(text: str, kind: str = "quiet") -> str:
-    """One line for the status slot; kind is "quiet", "busy" or "note"."""
-    return f'<p class="mmx-status mmx-{kind}" role="status">{html.escape(text)}</p>'
-
-
-IDLE = message("A model is loaded when it is first used; a toy model takes a few seconds.")
-STOPPED = message("Stopped. What was already there stays.", "note")
-FAILED = message("Something went wrong in the app; its log says what. What was already there stays.", "note")
 NOT_YET = message("Press Classify first; then heatmaps can be drawn in other ways.", "note")
 
 
@@ -65,24 +56,18 @@ def download(path: str | None) -> gr.DownloadButton:
     return gr.DownloadButton(value=path, interactive=path is not None)
 
 
-def refused(refusal: Refusal) -> tuple:
-    """The sentence of a refusal, as a toast and in the status slot."""
-    gr.Warning(html.escape(str(refusal), quote=False), title="Not possible")
-    return only(status=message(str(refusal), "note"))
-
-
 def answer(*inputs) -> Iterator[tuple]:
     """Streams updates of OUTPUTS: status while loading, then scores, then heatmaps, then the steps."""
     *given, method, contrast, truths = inputs
 
     def work() -> Iterator[tuple]:
-        asked = yield from _told(lambda stop: collect(*given), lambda: "Reading the pictures.")
+        asked = yield from told(lambda stop: collect(*given), lambda: "Reading the pictures.", _show)
         summary = yield from _scores(asked)
         yield from _heatmaps(asked, 0, method, contrast, truths)
         yield from _steps(asked)
         yield only(status=summary)
 
-    yield from _saying_how_it_ends(work())
+    yield from saying_how_it_ends(work(), _show)
 
 
 def ground_again(asked: Asked | None, which: int | None, method: str, contrast: bool, truths: dict) -> Iterator[tuple]:
@@ -92,20 +77,11 @@ def ground_again(asked: Asked | None, which: int | None, method: str, contrast: 
         yield from _heatmaps(asked, which or 0, method, contrast, truths)
         yield only(status=message(f"{METHODS[method].label}: {METHODS[method].one_sentence}"))
 
-    yield from _saying_how_it_ends(work()) if asked else [only(status=NOT_YET)]
+    yield from saying_how_it_ends(work(), _show) if asked else [only(status=NOT_YET)]
 
 
-def _saying_how_it_ends(updates: Iterator[tuple]) -> Iterator[tuple]:
-    """The updates, and a last status if they end early: no status may say for ever that something is going on."""
-    try:
-        yield from updates
-    except Stopped:
-        yield only(status=STOPPED)
-    except Refusal as refusal:
-        yield refused(refusal)
-    except Exception:
-        yield only(status=FAILED)
-        raise
+def _show(status: str) -> tuple:
+    return only(status=status)
 
 
 def _scores(asked: Asked) -> Generator[tuple, None, str]:
@@ -120,7 +96,7 @@ def _scores(asked: Asked) -> Generator[tuple, None, str]:
             answers.append(zero_shot.classify(asked.pictures, asked.labels, model=key, templates=asked.templates))
         return answers, _cut(asked)
 
-    answers, cut = yield from _told(work, lambda: _loading(presets))
+    answers, cut = yield from told(work, lambda: loading(presets), _show)
     seconds = time.perf_counter() - started
     chart = scores_payload(
         answers,
@@ -152,7 +128,7 @@ def _heatmaps(asked: Asked, which: int, method: str, contrast: bool, truths: dic
             labels = tuple(labels[i] for i in best)
         return zero_shot.ground_labels(picture, labels, method=method, contrast=contrast, **shared)
 
-    grounding = yield from _told(work, lambda: _loading([preset(asked.models[0])], "Drawing heatmaps"))
+    grounding = yield from told(work, lambda: loading([preset(asked.models[0])], "Drawing heatmaps."), _show)
     truth = truth_of(grounding.image, truths)
     with tempfile.TemporaryDirectory() as folder:  # Gradio copies the file before it asks for the next update
         archive = Path(folder) / "heatmaps.npz"
@@ -169,31 +145,8 @@ def _steps(asked: Asked) -> Iterator[tuple]:
     def work(stop):
         return zero_shot.trace(asked.pictures[0], asked.labels, model=asked.models[0], templates=asked.templates)
 
-    trace = yield from _told(work, lambda: _loading([preset(asked.models[0])], "Writing down the steps"))
+    trace = yield from told(work, lambda: loading([preset(asked.models[0])], "Writing down the steps."), _show)
     yield only(walk=steps_payload(trace))
-
-
-def _told(work: Callable, status: Callable[[], str]) -> Generator[tuple, None, object]:
-    """The result of work(stop), telling the page meanwhile what status() says."""
-    job = with_status(work, status)
-    try:
-        while True:
-            yield only(status=message(next(job), "busy"))
-    except StopIteration as end:
-        return end.value
-    finally:
-        job.close()
-
-
-def _loading(presets: Sequence[Preset], then: str = "Computing") -> str:
-    for p in presets:
-        status = residency.status(p.key)
-        if status.stage != "ready":
-            return f"{p.label}: {status.detail}"
-    ahead = status.waiting - 1
-    if ahead < 1:
-        return f"{then}."
-    return f"{then}; {ahead} others are waiting." if ahead > 1 else f"{then}; another visitor is waiting."
 
 
 def _cut(asked: Asked) -> tuple[str, ...]:
@@ -242,5 +195,5 @@ def labels_from_file(path: str | None):
     try:
         return "\n".join(labels.labels_from_csv(path)) if path else gr.skip()
     except Refusal as refusal:
-        gr.Warning(html.escape(str(refusal), quote=False), title="Not possible")
+        toast(refusal)
         return gr.skip()

@@ -65,7 +65,7 @@ def test_cards_come_in_the_order_of_their_file_names(write):
         ({"colour": "red"}, ValueError, "1-card.yaml has unknown fields: colour."),
         ({"pictures": "[b.png]"}, ValueError, "1-card.yaml names a picture that does not exist: b.png."),
         ({"predict": None}, ValueError, "1-card.yaml has missing fields: predict."),
-        ({"labels": None, "source": None}, ValueError, "1-card.yaml has missing fields: labels, source."),
+        ({"look_for": None, "source": None}, ValueError, "1-card.yaml has missing fields: look_for, source."),
         ({"models": "[toy-clap]"}, Refusal, "toy-clap"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from transformers import AutoModel, AutoProcessor, ViTConfig, ViTModel
 
 from mmexplorer.errors import Refusal
 from mmexplorer.models import clip as clip_module
+from mmexplorer.models import clip_bulk
 from mmexplorer.models.clip import load
 from mmexplorer.presets import preset
 
@@ -80,6 +82,45 @@ def test_nothing_is_encoded_twice(clip, pictures):
     assert np.array_equal(again, first[[1, 0, 1]])
     clip.embed_texts([*TEXTS, TEXTS[3]])
     assert (clip.image_forward_count, clip.text_forward_count) == (2, 4)
+
+
+@pytest.fixture(params=[1, 3])
+def torch_threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def test_prepared_pictures_get_the_same_embeddings_and_fill_no_cache(clip, pictures, torch_threads):
+    prepare = clip.preparation()
+    bulk = clip.embed_prepared([prepare(picture) for picture in pictures])
+    assert bulk.dtype == np.float32 and clip.image_forward_count == len(pictures) and not clip._images
+    np.testing.assert_allclose(bulk, clip.embed_images(pictures), atol=2e-6)
+    np.testing.assert_allclose(clip.embed_prepared([prepare(pictures[1])]), bulk[1:2], atol=2e-6)  # fewer than threads
+
+
+def test_bulk_embedding_leaves_the_threads_of_others_as_they_were(clip, pictures, torch_threads):
+    clip_bulk._single_threads.cache_clear()  # so that the threads are started here
+    clip.embed_prepared([clip.preparation()(picture) for picture in pictures])
+    with ThreadPoolExecutor(1) as pool:
+        assert torch.get_num_threads() == pool.submit(torch.get_num_threads).result() == torch_threads
+
+
+@pytest.mark.parametrize("change", [{}, {"resample": 2}, {"do_resize": False}])
+def test_threads_prepare_pictures_as_the_processor_does(folder, tmp_path, pictures, change):
+    changed = shutil.copytree(folder, tmp_path / "changed")
+    config = json.loads((changed / "processor_config.json").read_text())
+    config["image_processor"] |= change
+    (changed / "processor_config.json").write_text(json.dumps(config))
+    if config["image_processor"].get("do_resize") is False:
+        pictures = pictures[:1]  # of the model's size
+    clip = load(PRESET, folder, "cpu")
+    clip.image_processor = AutoProcessor.from_pretrained(changed).image_processor
+    expected = [clip.pixel_values([picture])[0].numpy() for picture in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        prepared = list(pool.map(clip.preparation(), pictures * 5))
+    assert all(np.array_equal(one, expected[i % len(pictures)]) for i, one in enumerate(prepared))
 
 
 def test_pictures_of_equal_bytes_and_other_shape_differ(clip):

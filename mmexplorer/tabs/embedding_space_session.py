@@ -1,0 +1,76 @@
+"""What one visitor of the embedding tab has on the page, where its thumbnails lie, and how its jobs are stopped."""
+
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+from gradio.utils import get_upload_folder
+
+from mmexplorer.explore.collection import Collection
+from mmexplorer.explore.layouts import Layout
+from mmexplorer.results import Projection
+
+_stops: dict[str, threading.Event] = {}  # of the jobs that are running, by session
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The collection, its layout and its clusters as they are on the page; folder is the visitor's own, if any."""
+
+    collection: Collection
+    layout: Layout
+    projection: Projection
+    groups: np.ndarray | None = None
+    group_names: tuple[str, ...] = ()
+    folder: Path | None = None
+
+
+def from_this_machine(request: gr.Request) -> bool:
+    """Whether a visitor sits at the machine that serves the page, and not behind a proxy on it."""
+    passed_on = any(name.lower().startswith("x-forwarded") or name.lower() == "forwarded" for name in request.headers)
+    return not passed_on and request.client is not None and request.client.host in ("127.0.0.1", "::1")
+
+
+def new_folder() -> Path:
+    """A folder for a visitor's thumbnails, beside the uploads, from where the server hands files to whoever knows."""
+    root = Path(get_upload_folder())
+    root.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="collection-", dir=root))
+
+
+def forget(shown: Shown | None) -> None:
+    """Deletes what was written for a visitor."""
+    if shown is not None and shown.folder is not None:
+        shutil.rmtree(shown.folder, ignore_errors=True)
+
+
+@contextmanager
+def stoppable(session: str | None) -> Iterator[threading.Event]:
+    """An event that `stop` sets, for as long as the block lasts; an older job of the session is stopped."""
+    event = threading.Event()
+    if session:
+        stop(session)
+        _stops[session] = event
+    try:
+        yield event
+    finally:
+        if session and _stops.get(session) is event:
+            del _stops[session]
+
+
+def stop_of(request: gr.Request) -> None:
+    """Stops the visitor's running job, which then ends with what it has."""
+    stop(request.session_hash)
+
+
+def stop(session: str | None) -> None:
+    """Asks the running job of a session, if there is one, to end with what it has."""
+    event = _stops.get(session)
+    if event is not None:
+        event.set()

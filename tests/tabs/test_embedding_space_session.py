@@ -1,0 +1,54 @@
+"""A visitor's own things in the embedding tab: the folder of thumbnails, and the stop of the running job."""
+
+from types import SimpleNamespace
+
+import pytest
+from gradio.utils import get_upload_folder
+
+from mmexplorer.tabs import embedding_space_session as session
+
+
+def visitor(host: str | None, **headers: str):
+    return SimpleNamespace(client=host and SimpleNamespace(host=host), headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("host", "headers", "trusted"),
+    [
+        ("127.0.0.1", {}, True),
+        ("::1", {"accept": "text/html"}, True),
+        ("192.168.1.7", {}, False),
+        (None, {}, False),
+        ("127.0.0.1", {"X-Forwarded-For": "10.0.0.1"}, False),
+        ("127.0.0.1", {"forwarded": "for=10.0.0.1"}, False),
+    ],
+)
+def test_only_who_sits_at_the_machine_may_name_its_files(host, headers, trusted):
+    assert session.from_this_machine(visitor(host, **headers)) is trusted
+
+
+def test_stop_reaches_the_visitors_own_job_only():
+    with session.stoppable("anna") as annas, session.stoppable("ben") as bens:
+        session.stop("anna")
+        assert annas.is_set() and not bens.is_set()
+    session.stop("anna")  # nothing runs any more: nothing happens
+    with session.stoppable("anna") as later:
+        assert not later.is_set()
+
+
+def test_a_new_job_of_a_visitor_ends_the_old_one():
+    with session.stoppable("anna") as old:
+        with session.stoppable("anna") as new:
+            assert old.is_set() and not new.is_set()
+        session.stop("anna")
+        assert not new.is_set()
+
+
+def test_thumbnails_lie_where_the_server_may_hand_them_out_and_are_deleted_with_the_session():
+    folder = session.new_folder()
+    (folder / "thumbnails-000.webp").write_bytes(b"x")
+    assert str(folder).startswith(get_upload_folder())
+    session.forget(session.Shown(None, None, None, folder=folder))
+    assert not folder.exists()
+    session.forget(None)
+    session.forget(session.Shown(None, None, None))
