@@ -66,12 +66,13 @@ def _received(address: str) -> dict[str, int]:
 
 def _payload_rows() -> Iterator[Row]:
     """Rows for pictures of the toy world with captions and annotations, and for pictures with nothing but names."""
-    from mmexplorer.training.toy_collection import listing
+    from mmexplorer.training.toy_collection import KINDS, listing, scenes
 
-    table = listing(POINTS // 2).table
+    total = sum(KINDS.values())
+    table = listing(scenes({kind: round(count * POINTS / 2 / total) for kind, count in KINDS.items()})).table
     columns = {name: table[name].to_pylist() for name in table.column_names}
     names, captions = columns.pop("name"), columns.pop("caption")
-    kinds = f"{POINTS // 2:,} pictures with captions and {len(columns)} columns"
+    kinds = f"{len(table):,} pictures with captions and {len(columns)} columns"
     yield _payload_row(kinds, names, captions, columns)
     yield _payload_row(f"{POINTS:,} pictures with names", [f"picture-{i:05}.jpg" for i in range(POINTS)], None, {})
 

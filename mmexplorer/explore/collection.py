@@ -5,6 +5,7 @@ are found, embedded and stored on disk is the business of other modules.
 """
 
 import hashlib
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -30,6 +31,7 @@ from mmexplorer.results import Neighbours
 
 SHIPPED = {"toy-world": ROOT / "assets" / "collections" / "toy-world"}
 DEFAULT_MODEL = "toy-clip"
+AMONG = ("pictures", "captions", "all")
 CELL, TOY_CELL = 96, 64  # sides of thumbnails in pixels; toy pictures are drawn at the latter
 
 
@@ -90,7 +92,8 @@ class Collection:
         record = Record(
             listing.name, model or DEFAULT_MODEL, listing.table, listing.locations, listing.skipped, listing.remarks
         )
-        with SheetWriter(folder, TOY_CELL if listing.locations[0].startswith("toy:") else CELL) as writer:
+        cell = TOY_CELL if all(location.startswith("toy:") for location in listing.locations) else CELL
+        with SheetWriter(folder, cell) as writer:
             record, vectors = embed(record, progress, stop, lambda row, picture: writer.add(picture))
         return cls(record, vectors, sheets=writer.close(), folder=folder, scratch=scratch)
 
@@ -165,16 +168,18 @@ class Collection:
         among: str = "pictures",
     ) -> Neighbours:
         """The k points (1, k) that are nearest to `query_vector`, among "pictures", "captions" or "all"."""
-        stores = {"pictures": (True, False), "captions": (False, True), "all": (True, True)}
-        if among not in stores:
-            raise Refusal(f"{among[:40]!r} cannot be searched; choose pictures, captions or all.")
-        query = self.query_vector(words, minus, picture)[None]
-        parts = ((self._pictures, 0), (self._captions, len(self)))
+        _check_among(among)
+        return self.nearest(self.query_vector(words, minus, picture), k, among)
+
+    def nearest(self, query: np.ndarray, k: int, among: str = "pictures") -> Neighbours:
+        """The k points (1, k) with the largest cosine to a vector (d,), among "pictures", "captions" or "all"."""
+        _check_among(among)
+        parts = ((self._pictures, 0, "pictures"), (self._captions, len(self), "captions"))
         found = [
             (first + result.indices, result.cosines)
-            for (store, first), wanted in zip(parts, stores[among], strict=True)
-            if wanted and len(store)
-            for result in (store.search(query, k),)
+            for store, first, kind in parts
+            if among in (kind, "all") and len(store)
+            for result in (store.search(query[None], k),)
         ]
         if not found:
             raise Refusal("This collection has no captions to search among.")
@@ -243,11 +248,16 @@ class Collection:
         return Record(self.name, self.model, self.table, self.locations, self.skipped, self.remarks, self.complete)
 
 
+def _check_among(among: str) -> None:
+    if among not in AMONG:
+        raise Refusal(f"{str(among)[:40]!r} cannot be searched; choose pictures, captions or all.")
+
+
 def _saved_in(source, local: bool) -> Path | None:
     """The folder of a saved collection, if the source is one that the caller may open."""
     if isinstance(source, str) and source in SHIPPED:
         return SHIPPED[source]
     if local and isinstance(source, str | Path) and not str(source).startswith("hf:"):
-        folder = Path(source).expanduser()
+        folder = Path(os.path.expanduser(source))
         return folder if collection_files.is_saved(folder) else None
     return None

@@ -23,7 +23,7 @@ def embed_again(
 ) -> tuple[Record, Vectors]:
     """A collection by another model: its saved vectors, else embedded anew, and then every picture must be readable."""
     record = replace(record, model=model)
-    if folder is not None and collection_files.is_saved(folder):
+    if folder is not None:
         vectors = collection_files.read_vectors(folder, model, record.locations)
         if vectors is not None:
             return record, vectors

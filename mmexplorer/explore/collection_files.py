@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FORMAT = 1
+FIELDS = {
+    "name": str, "model": str, "models": dict, "complete": bool, "remarks": list, "skipped": list, "locations": list,
+}  # fmt: skip
 ABOUT, TABLE = "collection.json", "pictures.parquet"
 
 Vectors = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -47,7 +51,7 @@ class Record:
 
 def is_saved(folder: Path) -> bool:
     """Whether a folder holds a saved collection."""
-    return (folder / ABOUT).is_file()
+    return os.path.isfile(folder / ABOUT)
 
 
 def read(folder: Path) -> Record:
@@ -60,7 +64,7 @@ def read(folder: Path) -> Record:
         table = parquet.read_table(folder / TABLE)
     except (OSError, pa.ArrowException) as error:
         raise _damaged(folder, TABLE) from error
-    if table.num_rows != len(about["locations"]):
+    if table.column_names[:2] != ["name", "caption"] or table.num_rows != len(about["locations"]):
         raise _damaged(folder, TABLE)
     return Record(
         name=about["name"],
@@ -73,21 +77,33 @@ def read(folder: Path) -> Record:
     )
 
 
+def holds(folder: Path, model: str, locations: Sequence[str]) -> bool:
+    """Whether a folder was written with a model in its present version, for the pictures at `locations`."""
+    if not is_saved(folder):
+        return False
+    about = _about(folder)
+    version = about["models"].get(model)
+    return version == model_version(preset(model)) and about["locations"] == list(locations)
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
+    """The arrays of an .npz file by their names; None where it is missing or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            return {name: saved[name] for name in saved}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+
+
 def read_vectors(folder: Path, model: str, locations: Sequence[str]) -> Vectors | None:
     """The vectors (n, d) and (m, d) of the pictures at `locations` and their captions, and the captions' rows (m,).
 
     None where the folder holds none of that model, or those of another version of it or of other pictures.
     """
-    about = _about(folder)
-    path = _vectors_file(folder, model)
-    version = about["models"].get(model)
-    if version is None or version != model_version(preset(model)) or about["locations"] != list(locations):
+    saved = read_arrays(_vectors_file(folder, model)) if holds(folder, model, locations) else None
+    if saved is None or not {"images", "texts", "text_rows"} <= saved.keys():
         return None
-    try:
-        with np.load(path, allow_pickle=False) as saved:
-            images, texts, rows = saved["images"], saved["texts"], saved["text_rows"]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
-        return None
+    images, texts, rows = saved["images"], saved["texts"], saved["text_rows"]
     if len(images) != len(locations) or len(texts) != len(rows):
         return None
     if images.dtype == np.float16:  # rounded, so no longer of length one
@@ -139,6 +155,8 @@ def _about(folder: Path) -> dict:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         if about["format"] != FORMAT:
             raise Refusal(f"The collection in {folder.name} was saved by another version of this app; make it anew.")
+        if not all(isinstance(about[name], kind) for name, kind in FIELDS.items()):
+            raise ValueError(f"{ABOUT} holds another kind of value than was written.")
         return about
     except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, Refusal):

@@ -52,7 +52,8 @@ class DatasetRows:
                 for column, names in self._classes.items():
                     example[column] = named_class(example[column], names)
                 path = picture.get("path") or ""
-                ahead.append((PurePosixPath(path).name, pool.submit(self._bytes, picture.get("bytes"), path), example))
+                name = PurePosixPath(path.partition("::")[0]).name  # in an archive the member's
+                ahead.append((name, pool.submit(self._bytes, picture.get("bytes"), path), example))
                 if len(ahead) > 2 * CONNECTIONS:
                     name, data, values = ahead.popleft()
                     yield name, data.result(), values
@@ -65,8 +66,11 @@ class DatasetRows:
         """The bytes that a row holds or points at; None where it points outside its own repository."""
         import fsspec
 
-        # A row could name any file of this machine, or of a repository that only the token's owner may see.
-        if data or not path.rpartition("::")[2].startswith(f"hf://datasets/{self.repository}@"):
+        # A row could name any file of this machine, or of a repository that only the token's owner may see. In a chain
+        # "inner::outer" any part may, for a protocol that is no archive's takes no notice of the parts after it.
+        *inner, outer = path.split("::")
+        own = outer.startswith(f"hf://datasets/{self.repository}@") and all(part.startswith("zip://") for part in inner)
+        if data or not own:
             return data
         with fsspec.open(path, "rb", hf={"token": self._token}) as file:
             return file.read(MAX_BYTES + 1)

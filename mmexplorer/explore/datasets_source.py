@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import threading
 from dataclasses import asdict
 from io import BytesIO
@@ -27,32 +28,34 @@ if TYPE_CHECKING:
 
 MAX_DATASET_BYTES = 8_000_000_000  # kept of one split
 DISK_RESERVE = 1_000_000_000
+OPEN, CLOSED = "datasets", "datasets-closed"  # folders of the cache: of data sets that everybody may see, and others
 
 
-def list_dataset(source: str, *, stop: threading.Event, limit: int) -> Listing:
+def list_dataset(source: str, *, local: bool, stop: threading.Event, limit: int) -> Listing:
     """The first `limit` rows of "owner/name" or "owner/name:split", their pictures kept in the cache folder.
 
-    Raises Refusal for a data set that cannot be found, reached or shown, Stopped once `stop` is set.
+    With `local` a data set may be one that only the owner of the token saved on this machine may see. Raises Refusal
+    for a data set that cannot be found, reached or shown, Stopped once `stop` is set.
     """
     match = re.fullmatch(r"(\w[\w.-]*/\w[\w.-]*)(?::(\w[\w.-]*))?", source.strip(), re.ASCII)
     if match is None:
         raise Refusal(f"{source[:60]!r} is no data set; write its name as owner/name or owner/name:split.")
     repository, split = match[1], match[2] or ""
-    kept, tail = (
-        cache_folder() / "datasets" / repository.replace("/", "--"),
-        f"{split or 'any split'}/first-{limit}.json",
-    )
+    folder, tail = repository.replace("/", "--"), f"{split or 'any split'}/first-{limit}.json"
     if runtime.offline():
-        listings = sorted(kept.glob(f"*/{tail}"), key=os.path.getmtime, reverse=True)
+        kinds = (OPEN, CLOSED) if local else (OPEN,)
+        listings = [file for kind in kinds for file in (cache_folder() / kind / folder).glob(f"*/{tail}")]
+        listings.sort(key=os.path.getmtime, reverse=True)
         if opened := next(filter(None, map(_opened, listings)), None):
             return opened
         raise Refusal(f"{repository} is not on this disk and the app is offline; upload pictures instead.")
-    path, revision = _resolve(repository)
-    listing = kept / revision / tail
+    token = None if local and not runtime.on_space() else False  # None is the saved one, if any; False is none
+    path, revision, closed = _resolve(repository, token)
+    listing = cache_folder() / (CLOSED if closed else OPEN) / folder / revision / tail
     if opened := _opened(listing):
         return opened
     try:
-        rows = open_rows(path, repository=repository, revision=revision, split=split, token=_token())
+        rows = open_rows(path, repository=repository, revision=revision, split=split, token=token)
         return _keep(rows, listing, limit, stop)
     except Refusal:
         raise
@@ -60,20 +63,19 @@ def list_dataset(source: str, *, stop: threading.Event, limit: int) -> Listing:
         raise _refusal(repository, split, error) from error
 
 
-def _token() -> bool | None:
-    """On a Space no token, for visitors must not see what its owner may; elsewhere the one that is saved, if any."""
-    return False if runtime.on_space() else None
+def _resolve(repository: str, token: bool | None) -> tuple[str, str, bool]:
+    """What `datasets` is to load, the present revision, and whether not everybody may see it.
 
-
-def _resolve(repository: str) -> tuple[str, str]:
-    """What `datasets` is to load, and the present revision; one request, for it asks a silent Hub for 30 seconds."""
+    One request, for `datasets` asks a silent Hub for 30 seconds.
+    """
     from huggingface_hub import HfApi
 
     try:
-        answer = HfApi(token=_token()).dataset_info(repository, timeout=ANSWER_SECONDS)
+        answer = HfApi(token=token).dataset_info(repository, timeout=ANSWER_SECONDS)
     except Exception as error:  # HfHubHTTPError, httpx errors, OSError, ValueError
         raise _refusal(repository, "", error) from error
-    return f"hf://datasets/{repository}", answer.sha  # without the prefix a folder of that name would be opened
+    # Without the prefix a folder of that name would be opened.
+    return f"hf://datasets/{repository}", answer.sha, bool(answer.private or answer.gated)
 
 
 def _keep(rows: DatasetRows, listing: Path, limit: int, stop: threading.Event) -> Listing:
@@ -166,7 +168,9 @@ def _refusal(repository: str, split: str, error: Exception) -> Refusal:
             return Refusal(f"There is no room on the disk to keep the pictures of {repository}.")
         if split and "split" in str(fault).lower():
             return Refusal(f"{repository} has no split {split}; leave it out to take the first.")
-        if isinstance(fault, ConnectionError | TimeoutError):
+        # The HTTP library's own errors are known by name, since huggingface_hub may be built on httpx or httpx2.
+        transport = any(kind.__name__ == "TransportError" for kind in type(fault).__mro__)
+        if transport or isinstance(fault, ConnectionError | TimeoutError | socket.gaierror):
             return Refusal(f"The Hub could not be reached for {repository}; check the network and try again.")
     reason = " ".join(str(error).split())[:160] or type(error).__name__
     return Refusal(f"{repository} cannot be read as a data set of pictures ({reason}).")

@@ -62,6 +62,7 @@ class EmbeddingCache:
     def __init__(self, path: Path):
         self.path, self._lock = Path(path), threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._told = False  # that nothing is kept; once is enough
 
     @classmethod
     def of(cls, preset: Preset) -> "EmbeddingCache":
@@ -124,7 +125,9 @@ class EmbeddingCache:
         """Whether the error meant that the file is damaged, and the file could be removed."""
         self._close()
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in DAMAGED:  # locked, read-only, no space ...
-            logging.getLogger(__name__).warning("Embeddings are not kept on disk: %s", error)
+            if not self._told:
+                logging.getLogger(__name__).warning("Embeddings are not kept on disk: %s", error)
+            self._told = True
             return False
         try:
             self.path.unlink(missing_ok=True)

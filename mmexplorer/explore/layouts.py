@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mmexplorer.explore import collection_files
 from mmexplorer.explore.collection import Collection
 from mmexplorer.explore.nearest import unit_rows
 from mmexplorer.explore.projection import place, project
@@ -64,15 +65,14 @@ def known(collection: Collection, layout: Layout) -> Projection | None:
         if key in _remembered:
             _remembered.move_to_end(key)
             return _remembered[key]
-    file = _file(collection.folder, collection.model) if collection.folder else None
-    if file is None or not file.is_file():
+    folder, model = collection.folder, collection.model
+    # Of these pictures and of these vectors, or it would be another collection's map.
+    if folder is None or not collection_files.holds(folder, model, collection.locations):
         return None
-    with np.load(file, allow_pickle=False) as saved:
-        if layout.key not in saved:
-            return None
-        coordinates = saved[layout.key].astype(np.float32)
-    if len(coordinates) != len(collection.vectors):  # pictures were added since
+    coordinates = (collection_files.read_arrays(_file(folder, model)) or {}).get(layout.key)
+    if coordinates is None or len(coordinates) != len(collection.vectors):
         return None
+    coordinates = coordinates.astype(np.float32)
     return _remember(key, Projection(coordinates, layout.method, layout.seed, _settings(layout)))
 
 

@@ -50,16 +50,17 @@ def list_pictures(
     """
     stop = stop or threading.Event()
     if isinstance(source, str) and source.startswith("hf:"):
-        return datasets_source.list_dataset(source.removeprefix("hf:"), stop=stop, limit=limit)
+        return datasets_source.list_dataset(source.removeprefix("hf:"), local=local, stop=stop, limit=limit)
     if not isinstance(source, str | Path):
         return _uploads([Path(path) for path in source], stop, limit)
     if not local:
         raise Refusal("Files and folders where the app runs are not open to visitors; upload the pictures or a zip.")
-    path = Path(source).expanduser().absolute()
-    if path.is_dir():
+    # os.path has no errors of its own for a name that is too long, or a home that does not exist.
+    path = Path(os.path.abspath(os.path.expanduser(source)))
+    if os.path.isdir(path):
         return _listing(path.name, _folder(path, stop), limit)
-    if not path.is_file():
-        raise Refusal(f"There is no file or folder at {path}.")
+    if not os.path.isfile(path):
+        raise Refusal(f"There is no file or folder at {_shortened(str(path))}.")
     if path.suffix.lower() in picture_tables.SUFFIXES:
         return _tabled(path, lambda reference: _beside(path.parent, reference), stop, limit)
     return _uploads([path], stop, limit)
@@ -242,6 +243,10 @@ def _tails(path: str) -> list[tuple[str, ...]]:
     """A path's last parts, the longest tail first; deeper folders than DEPTH do not count."""
     parts = PurePosixPath(path).parts[-DEPTH:]
     return [parts[start:] for start in range(len(parts))]
+
+
+def _shortened(path: str) -> str:
+    return path if len(path) <= 160 else f"{path[:40]}...{path[-100:]}"
 
 
 def _is_hidden(name: str) -> bool:

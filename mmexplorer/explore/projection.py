@@ -124,11 +124,12 @@ def place(queries: np.ndarray, vectors: np.ndarray, coordinates: np.ndarray, k: 
     if len(vectors) != len(coordinates) or not len(coordinates):
         raise Refusal(f"{len(vectors):,} vectors and {len(coordinates):,} places do not make a map.")
     chosen = nearest(vectors, queries, k + 1).indices
-    vectors, queries = unit_rows(vectors), unit_rows(queries)
+    vectors, queries = np.asarray(vectors), unit_rows(queries)
     places = np.empty((len(queries), coordinates.shape[1]), dtype=np.float32)
     for i, (query, rows) in enumerate(zip(queries, chosen, strict=True)):
         # Half the squared distance of unit rows is their cosine distance, and rounds to nothing else than 0 for a twin.
-        distances = np.maximum(np.square(vectors[rows].astype(np.float64) - query).sum(axis=1) / 2, 1e-12)
+        near = unit_rows(vectors[rows]).astype(np.float64)
+        distances = np.maximum(np.square(near - query).sum(axis=1) / 2, 1e-12)
         left_out = distances[k] if len(rows) > k else np.inf
         weights = np.maximum(1 / distances[:k] - 1 / left_out, 0)
         if not weights.any():  # all equally near
@@ -176,7 +177,8 @@ def _watch(progress: Callable[[float], None] | None, stop: threading.Event | Non
 def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The first of all equal rows (u,), in order, and for every row (n,) which of these it equals."""
     seen: dict[bytes, int] = {}
-    twins = np.array([seen.setdefault(row.tobytes(), len(seen)) for row in rows], dtype=np.int64)
+    # Adding zero takes the sign of zeros away, which is the one way for equal numbers to differ in their bytes.
+    twins = np.array([seen.setdefault(row.tobytes(), len(seen)) for row in rows + 0], dtype=np.int64)
     return np.unique(twins, return_index=True)[1], twins
 
 

@@ -82,8 +82,11 @@ def gap_axes(images: np.ndarray, texts: np.ndarray) -> np.ndarray:
     gap = _gap(images, texts)
     residuals = np.concatenate([images - images.mean(axis=0), texts - texts.mean(axis=0)]).astype(np.float64)
     length = np.linalg.norm(gap)
-    first = gap / length if length > NO_GAP else _principal(residuals)
-    second = _principal(residuals - np.outer(residuals @ first, first))
+    scatter = residuals.T @ residuals
+    first = gap / length if length > NO_GAP else _principal(scatter)
+    across = np.eye(len(first)) - np.outer(first, first)
+    # Taking the outer product off makes the first direction the last choice, even where nothing varies across it.
+    second = _principal(across @ scatter @ across - np.outer(first, first))
     return np.stack([first, second], axis=1).astype(np.float32)
 
 
@@ -101,7 +104,7 @@ def _mean_cosine(vectors: np.ndarray) -> float | None:
     return float((total @ total - with_itself) / (count * (count - 1)))
 
 
-def _principal(rows: np.ndarray) -> np.ndarray:
-    """The direction of largest variance of centred rows, its largest component made positive."""
-    direction = np.linalg.eigh(rows.T @ rows)[1][:, -1]
+def _principal(scatter: np.ndarray) -> np.ndarray:
+    """The direction of largest variance by a scatter matrix (d, d), its largest component made positive."""
+    direction = np.linalg.eigh(scatter)[1][:, -1]
     return direction * np.sign(direction[np.abs(direction).argmax()])

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from mmexplorer.errors import Refusal
+
 ACROSS, DOWN = 16, 16
 QUALITY = 85
 
@@ -26,21 +28,31 @@ class Sheets:
 
     @classmethod
     def open(cls, folder: str | Path) -> "Sheets | None":
-        """The sheets that a SheetWriter left in a folder, or None where there are none."""
-        paths = tuple(sorted(Path(folder).glob("thumbnails-*.webp")))
-        if not paths:
+        """The sheets that a SheetWriter left in a folder, or None unless there are some and all can be opened."""
+        count = len(list(Path(folder).glob("thumbnails-*.webp")))
+        paths, widths = tuple(Path(folder) / _name(number) for number in range(count)), set()
+        try:
+            for path in paths:
+                with Image.open(path) as sheet:  # its header alone
+                    widths.add(sheet.width)
+        except OSError:
             return None
-        with Image.open(paths[0]) as sheet:
-            return cls(paths, sheet.width // ACROSS)
+        return cls(paths, widths.pop() // ACROSS) if len(widths) == 1 else None
 
     def thumbnail(self, index: int) -> Image.Image:
-        """Thumbnail `index` as RGBA, cell x cell pixels, transparent around the picture; IndexError beyond the last."""
+        """Thumbnail `index` as RGBA, cell x cell pixels, transparent around the picture.
+
+        Raises IndexError beyond the last, Refusal where its sheet is missing or damaged.
+        """
         sheet, place = divmod(index, self.across * self.down)
         if index < 0:
             raise IndexError(index)
         path = self.paths[sheet]
         row, column = divmod(place, self.across)
-        picture = _sheet(path, path.stat().st_mtime_ns)
+        try:
+            picture = _sheet(path, path.stat().st_mtime_ns)
+        except OSError as error:
+            raise Refusal(f"{path.name} is missing or damaged; open the pictures again.") from error
         if (row + 1) * self.cell > picture.height:
             raise IndexError(index)
         left, top = column * self.cell, row * self.cell
@@ -50,7 +62,8 @@ class Sheets:
 class SheetWriter:
     """Writes sheets "thumbnails-000.webp", ... into a folder, one in memory at a time; older ones there are removed.
 
-    Usable as a context manager. What was added before an interruption is kept once `close` is called.
+    Usable as a context manager. What was added before an interruption is kept once `close` is called. `add` and
+    `close` raise Refusal where a sheet cannot be written.
     """
 
     def __init__(self, folder: str | Path, cell: int = 96):
@@ -91,13 +104,21 @@ class SheetWriter:
         return Image.new("RGBA", (ACROSS * self.cell, DOWN * self.cell))
 
     def _write(self) -> None:
-        path = self.folder / f"thumbnails-{len(self._paths):03d}.webp"
+        path = self.folder / _name(len(self._paths))
         rows = -(-self._used // ACROSS)
         draft = path.with_suffix(".part")
-        self._sheet.crop((0, 0, self._sheet.width, rows * self.cell)).save(draft, "WEBP", quality=QUALITY, method=2)
-        os.replace(draft, path)  # nobody sees half a sheet
+        sheet = self._sheet.crop((0, 0, self._sheet.width, rows * self.cell))
+        try:
+            sheet.save(draft, "WEBP", quality=QUALITY, method=2)
+            os.replace(draft, path)  # nobody sees half a sheet
+        except OSError as error:
+            raise Refusal(f"Thumbnails cannot be written to the disk ({error.strerror or error}).") from error
         self._paths.append(path)
         self._sheet, self._used = self._blank(), 0
+
+
+def _name(number: int) -> str:
+    return f"thumbnails-{number:03d}.webp"
 
 
 def _fitted(picture: Image.Image, cell: int) -> Image.Image:

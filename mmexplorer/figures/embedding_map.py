@@ -103,8 +103,12 @@ def map_highlight(
 def _about(projection: Projection) -> str:
     """How the map was made, for the line below it."""
     name = METHODS.get(projection.method, projection.method)
-    settings = [f"{key.replace('_', ' ')} {value}" for key, value in projection.settings.items()]
+    settings = [f"{key.replace('_', ' ')} {_short(value)}" for key, value in projection.settings.items()]
     return ", ".join([name, *settings, f"seed {projection.seed}"]) + "." + f" {projection.note}".rstrip()
+
+
+def _short(value: float | int | str) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _packed(values: np.ndarray) -> dict:

@@ -9,8 +9,9 @@ import numpy as np
 from mmexplorer.errors import Refusal
 from mmexplorer.explore import embedding, projection
 from mmexplorer.explore.collection import Collection
+from mmexplorer.explore.picture_sources import list_pictures
 from mmexplorer.tabs.embedding_space_map import is_caption, row_of
-from mmexplorer.tabs.embedding_space_open import TOY_WORLD
+from mmexplorer.tabs.embedding_space_toys import toy_world
 
 MAX_PICTURES, MAX_TEXTS, MAX_ROWS, MAX_FOUND = 256, 1_000, 20_000, 1_000
 
@@ -62,18 +63,24 @@ def _embed(images, texts, model) -> dict:
 
 def _project(vectors, method, dimensions, seed, neighbours, min_dist, metric) -> dict:
     """`project` over the wire: rows of numbers in, coordinates out."""
+    _check_numbers(dimensions=dimensions, seed=seed, neighbours=neighbours, min_dist=min_dist)
+    if not isinstance(vectors, list) or not vectors:
+        raise Refusal("There are no vectors; pass a list of rows of numbers.")
+    if len(vectors) > MAX_ROWS:
+        raise Refusal(f"At most {MAX_ROWS:,} vectors are laid out at once.")
     try:
-        rows = np.asarray(vectors, dtype=np.float32)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, which `project` refuses
+            rows = np.asarray(vectors, dtype=np.float32)
     except (TypeError, ValueError):
-        raise Refusal("vectors must be a list of rows of numbers, all of the same length.") from None
-    if rows.ndim != 2 or len(rows) > MAX_ROWS:
-        raise Refusal(f"vectors must be a list of at most {MAX_ROWS:,} rows of numbers, all of the same length.")
+        rows = None
+    if rows is None or rows.ndim != 2:
+        raise Refusal("vectors must be a list of rows of numbers, all of the same length.")
     result = projection.project(
         rows,
         method=str(method),
-        dimensions=int(dimensions),
-        seed=int(seed),
-        neighbours=int(neighbours),
+        dimensions=dimensions,
+        seed=seed,
+        neighbours=neighbours,
         min_dist=float(min_dist),
         metric=str(metric),
     )
@@ -88,9 +95,11 @@ def _project(vectors, method, dimensions, seed, neighbours, min_dist, metric) ->
 
 def _search(words, minus, picture, images, model, k, among) -> list[dict]:
     """`Collection.search` over the wire, in the toy world or in the pictures that come along; the best first."""
-    collection = Collection.open(list(images) if images else TOY_WORLD, model=str(model), local=False)
-    count = min(MAX_FOUND, max(1, int(k)))
-    found = collection.search(str(words), minus=str(minus), picture=picture or None, k=count, among=str(among))
+    _check_numbers(k=k)
+    if not 1 <= k <= MAX_FOUND:
+        raise Refusal(f"k is how many to find, from 1 to {MAX_FOUND:,}.")
+    collection = _collection(images, str(model))
+    found = collection.search(words or "", minus=minus or "", picture=picture or None, k=k, among=str(among))
     return [
         {
             "point": int(point),
@@ -101,3 +110,20 @@ def _search(words, minus, picture, images, model, k, among) -> list[dict]:
         }
         for point, cosine in zip(found.indices[0], found.cosines[0], strict=True)
     ]
+
+
+def _collection(images: list[str] | None, model: str) -> Collection:
+    """The pictures that came along, few enough that the answer does not take minutes, else the toy world."""
+    if not images:
+        return toy_world(model)
+    listing = list_pictures(images, local=False, limit=MAX_PICTURES + 1)
+    if len(listing.locations) > MAX_PICTURES:
+        raise Refusal(f"At most {MAX_PICTURES} pictures are searched over the wire; open more in the page.")
+    return Collection.open(listing, model=model)
+
+
+def _check_numbers(**given: float | None) -> None:
+    """Refusal that names a number which was sent as null."""
+    for name, number in given.items():
+        if number is None:
+            raise Refusal(f"{name} must be a number.")

@@ -9,7 +9,6 @@ import numpy as np
 from mmexplorer.errors import Refusal
 from mmexplorer.explore import layouts, selection
 from mmexplorer.explore.collection import Collection
-from mmexplorer.explore.nearest import neighbours
 from mmexplorer.figures.embedding_map import map_highlight
 from mmexplorer.figures.gallery import MAX_CARDS, Card, Lead, gallery_payload
 from mmexplorer.presets import preset
@@ -58,18 +57,10 @@ def pick(point: int, among: str, k: int, column: str | None, shown: Shown | None
 
 
 def nearest_to(collection: Collection, point: int, among: str, k: int) -> Neighbours:
-    """The k points of a kind that are nearest to a point, itself left out."""
-    chosen = points_of(collection, among)
-    found = neighbours(collection.vectors[chosen], collection.vectors[[point]], k + 1)
-    indices, cosines = chosen[found.indices[0]], found.cosines[0]
-    others = indices != point
-    return Neighbours(indices[others][None, :k], cosines[others][None, :k])
-
-
-def points_of(collection: Collection, among: str) -> np.ndarray:
-    """The points of a kind: "pictures", "captions" or "all"."""
-    count, total = len(collection.images), len(collection.vectors)
-    return {"pictures": np.arange(count), "captions": np.arange(count, total)}.get(among, np.arange(total))
+    """The k points of a kind ("pictures", "captions" or "all") that are nearest to a point, itself left out."""
+    found = collection.nearest(collection.vectors[point], k + 1, among)
+    others = found.indices[0] != point
+    return Neighbours(found.indices[:, others][:, :k], found.cosines[:, others][:, :k])
 
 
 def look_up(
@@ -80,8 +71,8 @@ def look_up(
 
     def look(stop) -> tuple[Neighbours, np.ndarray]:
         collection = shown.collection
-        found = collection.search(**query, k=int(count), among=among)
         vector = collection.query_vector(**query)
+        found = collection.nearest(vector, int(count), among)
         return found, layouts.place_query(collection, shown.layout, shown.projection, vector)
 
     def work() -> Iterator[tuple]:

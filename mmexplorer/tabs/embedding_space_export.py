@@ -1,8 +1,8 @@
 """What leaves the embedding tab: a region of the map as a file, or its pictures into the zero-shot tab."""
 
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import gradio as gr
 
@@ -44,42 +44,44 @@ def wire(send: gr.Button, as_csv: gr.Button, as_parquet: gr.Button, chosen, show
         written.success(None, file, None, js=TAKE, **private)
     components, fill = page.pictures_go_to["zero-shot"]
 
-    def hand_over(chosen, shown) -> tuple:
-        untouched = tuple(gr.skip() for _ in components)
-        try:
-            files, note = pictures_of(chosen, shown)
-        except Refusal as refusal:
-            return *untouched, gr.skip(), toast(refusal)
-        return *fill(files), gr.Tabs(selected="zero-shot"), message(note)
+    def hand_over(chosen, shown) -> Iterator[tuple]:
+        with TemporaryDirectory() as folder:  # Gradio copies the files before it asks for the next update
+            try:
+                files, note = pictures_of(chosen, shown, Path(folder))
+                yield *fill(files), gr.Tabs(selected="zero-shot"), message(note)
+            except Refusal as refusal:
+                yield *(gr.skip() for _ in components), gr.skip(), toast(refusal)
 
     send.click(hand_over, [chosen, shown], [*components, page.tabs, status], **private)
 
 
-def pictures_of(chosen: tuple[int, ...], shown: Shown) -> tuple[list[str], str]:
-    """The region's first pictures as files that Gradio may copy, and a sentence on how many there are."""
+def pictures_of(chosen: Sequence[int], shown: Shown, folder: Path) -> tuple[list[str], str]:
+    """The region's first pictures as files in a folder, and a sentence on how many there are."""
     rows = list(dict.fromkeys(row_of(shown.collection, point) for point in chosen))
-    folder = Path(tempfile.mkdtemp(prefix="sent-"))
     files = []
     for row in rows[:MAX_PICTURES]:
-        name = Path(shown.collection.table["name"][row].as_py()).stem[:60].replace("/", " ") or "picture"
+        name = Path(shown.collection.table["name"][row].as_py()).stem[:60] or "picture"
         file = folder / f"{name}.png"
-        shown.collection.picture(row).save(file if not file.exists() else folder / f"{name} {row}.png")
-        files.append(str(file if file.exists() else folder / f"{name} {row}.png"))
+        if file.exists():
+            file = folder / f"{name} {row}.png"
+        shown.collection.picture(row).save(file)
+        files.append(str(file))
     fewer = f", the first of {len(rows):,}" if len(rows) > MAX_PICTURES else ""
     return files, f"{len(files)} picture{'s' if len(files) > 1 else ''} sent to the zero-shot tab{fewer}."
 
 
-def _as_csv(chosen, shown: Shown | None) -> tuple:
-    return _written(chosen, shown, "selection.csv", selection.write_csv, vectors=False)
+def _as_csv(chosen, shown: Shown | None) -> Iterator[tuple]:
+    yield from _written(chosen, shown, "selection.csv", selection.write_csv, vectors=False)
 
 
-def _as_parquet(chosen, shown: Shown | None) -> tuple:
-    return _written(chosen, shown, "selection.parquet", selection.write_parquet, vectors=True)
+def _as_parquet(chosen, shown: Shown | None) -> Iterator[tuple]:
+    yield from _written(chosen, shown, "selection.parquet", selection.write_parquet, vectors=True)
 
 
-def _written(chosen, shown: Shown | None, name: str, write: Callable, *, vectors: bool) -> tuple:
+def _written(chosen, shown: Shown | None, name: str, write: Callable, *, vectors: bool) -> Iterator[tuple]:
     if shown is None or not chosen:
-        raise gr.Error("Nothing is chosen; draw around some points first.", print_exception=False)
-    file = Path(tempfile.mkdtemp(prefix="selection-")) / name
-    write(selection.selection_table(shown.collection, chosen, shown.projection.coordinates, vectors=vectors), file)
-    return str(file), message(f"{len(chosen):,} points written to {name}.")
+        raise Refusal("Nothing is chosen; draw around some points first.")
+    table = selection.selection_table(shown.collection, chosen, shown.projection.coordinates, vectors=vectors)
+    with TemporaryDirectory() as folder:
+        write(table, Path(folder) / name)
+        yield str(Path(folder) / name), message(f"{len(chosen):,} points written to {name}.")

@@ -22,10 +22,10 @@ from mmexplorer.tabs import embedding_space_session as session
 from mmexplorer.tabs.background import WORKERS
 from mmexplorer.tabs.embedding_space_map import class_columns, drawn
 from mmexplorer.tabs.embedding_space_session import Shown
+from mmexplorer.tabs.embedding_space_toys import TOY_WORLD, toy_world
 from mmexplorer.tabs.pace import Pace
 from mmexplorer.tabs.status import loading, message, saying_how_it_ends, told
 
-TOY_WORLD = "toy-world"
 OUTPUTS = ("status", "map", "gallery", "class_column", "actions", "chosen", "shown")
 NOTHING_OPEN = message("Nothing is open yet; choose a collection and press Open.", "note")
 NAMED = 5  # unreadable pictures that the status line names
@@ -128,10 +128,16 @@ def _open(
         folder = None if chosen == TOY_WORLD else session.new_folder()
 
         def embed(stop) -> Collection:
+            if chosen == TOY_WORLD:
+                return toy_world(model, pace.note, stop)
             return Collection.open(chosen, model=model, local=local, folder=folder, progress=pace.note, stop=stop)
 
         with session.stoppable(request.session_hash) as stop:
-            collection = yield from told(embed, lambda: loading([preset(model)], pace.text()), _show, stop)
+            try:
+                collection = yield from told(embed, lambda: loading([preset(model)], pace.text()), _show, stop)
+            except BaseException:  # refused, stopped with nothing done yet, or the visitor has left
+                session.remove(folder)
+                raise
             wanted = layout if collection.complete else Layout("pca", layout.dimensions)
             yield only(gallery=None, class_column=_class_choice(collection), actions=gr.Row(visible=False), chosen=())
             yield from _laid_out(Shown(collection, wanted, None, folder=folder), wanted, stop)

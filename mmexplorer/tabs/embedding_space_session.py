@@ -46,8 +46,14 @@ def new_folder() -> Path:
 
 def forget(shown: Shown | None) -> None:
     """Deletes what was written for a visitor."""
-    if shown is not None and shown.folder is not None:
-        shutil.rmtree(shown.folder, ignore_errors=True)
+    if shown is not None:
+        remove(shown.folder)
+
+
+def remove(folder: Path | None) -> None:
+    """Deletes a visitor's folder, if there is one."""
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

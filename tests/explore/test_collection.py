@@ -229,7 +229,7 @@ def test_vectors_of_other_pictures_or_of_another_version_are_not_taken(collectio
 
 
 @pytest.mark.parametrize("name", ["collection.json", "pictures.parquet"])
-@pytest.mark.parametrize("damage", [b"", b"{}", None])
+@pytest.mark.parametrize("damage", [b"", b"{}", b'{"format": 1, "name": "a"}', None])
 def test_a_damaged_folder_is_refused(collection, tmp_path, name, damage):
     collection.save(tmp_path / "saved")
     path = tmp_path / "saved" / name
@@ -239,6 +239,25 @@ def test_a_damaged_folder_is_refused(collection, tmp_path, name, damage):
         path.write_bytes(damage)
     with pytest.raises(Refusal, match=f"saved cannot be opened: {name} is missing or damaged"):
         Collection.open(tmp_path / "saved")
+
+
+def test_a_table_without_names_is_refused(collection, tmp_path):
+    collection.save(tmp_path / "saved")
+    parquet.write_table(collection.table.drop_columns("name"), tmp_path / "saved" / "pictures.parquet")
+    with pytest.raises(Refusal, match=r"pictures\.parquet is missing or damaged"):
+        Collection.open(tmp_path / "saved")
+
+
+def test_a_listing_without_pictures_is_refused():
+    with pytest.raises(Refusal, match="no pictures to embed"):
+        Collection.open(Listing("none", (), pa.table({"name": pa.array([], "str"), "caption": pa.array([], "str")})))
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/a", 3000 * "a/b", 3000 * "a"])
+def test_a_path_that_cannot_be(path):
+    with pytest.raises(Refusal, match="There is no file or folder at") as caught:
+        Collection.open(path)
+    assert len(str(caught.value)) < 250
 
 
 def test_damaged_vectors_are_made_anew(collection, tmp_path):

@@ -28,6 +28,7 @@ _spec = importlib.util.spec_from_file_location("dataset_stand_in", Path(__file__
 stand_in = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(stand_in)
 
+Info = namedtuple("Info", "sha private gated")
 ROOT = Path(__file__).resolve().parents[2]
 SIZES = {"red": (8, 4), "lime": (4, 8), "blue": (6, 6)}
 FEATURES = datasets.Features(
@@ -51,8 +52,8 @@ def save_rows(file: Path, *pictures: dict | None) -> None:
     """Writes what the library would, but leaves paths as they are."""
     file.parent.mkdir(parents=True, exist_ok=True)
     count = len(pictures)
-    columns = {"boxes": [[1.0]] * count, "picture": pictures, "label": [1, 0, None][:count]}
-    columns |= {"text": [["a", "b"], [], None][:count], "n": [1, None, 3][:count]}
+    columns = {"boxes": [[1.0]] * count, "picture": pictures, "label": [1, 0, None, 1][:count]}
+    columns |= {"text": [["a", "b"], [], None, None][:count], "n": [1, None, 3, 4][:count]}
     pq.write_table(pa.Table.from_pydict(columns, FEATURES.arrow_schema), file)
 
 
@@ -80,11 +81,11 @@ def online(monkeypatch, tmp_path):
 @pytest.fixture
 def local(monkeypatch, repository):
     """Resolves every name to a folder on this disk; a test may change which."""
-    resolved = {"path": repository, "revision": "1" * 40, "asked": 0}
+    resolved = {"path": repository, "revision": "1" * 40, "closed": False, "asked": 0}
 
-    def resolve(name):
+    def resolve(name, token):
         resolved["asked"] += 1
-        return str(resolved["path"]), resolved["revision"]
+        return str(resolved["path"]), resolved["revision"], resolved["closed"]
 
     monkeypatch.setattr(datasets_source, "_resolve", resolve)
     return resolved
@@ -95,8 +96,8 @@ def colours(listing) -> list[str]:
     return [by_size[open_location(location).size] for location in listing.locations]
 
 
-def listed(source="hf:someone/pets", **options):
-    return list_pictures(source, local=False, **options)
+def listed(source="hf:someone/pets", local=False, **options):
+    return list_pictures(source, local=local, **options)
 
 
 def refused(source="hf:someone/pets", **options) -> str:
@@ -236,13 +237,13 @@ def test_a_folder_of_this_machine_is_not_a_data_set(monkeypatch, repository):
     shutil.copytree(repository, repository.parent / "someone/pets")
     monkeypatch.chdir(repository.parent)
     assert next(iter(datasets.load_dataset("someone/pets", split="train", streaming=True)))["n"] == 1
-    monkeypatch.setattr(HfApi, "dataset_info", lambda *_, **__: namedtuple("Info", "sha")("main"))
+    monkeypatch.setattr(HfApi, "dataset_info", lambda *_, **__: Info("main", False, False))
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     assert refused().startswith("The Hub could not be reached for someone/pets")
 
 
-@pytest.mark.parametrize(("space", "token"), [("spaces", False), ("", None)])
-def test_visitors_of_a_space_do_not_see_what_its_owner_may(monkeypatch, space, token):
+@pytest.mark.parametrize(("space", "local", "token"), [("spaces", True, False), ("", False, False), ("", True, None)])
+def test_visitors_do_not_see_what_the_owner_of_the_machine_may(monkeypatch, space, local, token):
     from huggingface_hub import HfApi
 
     monkeypatch.setenv("SYSTEM", space)
@@ -250,7 +251,7 @@ def test_visitors_of_a_space_do_not_see_what_its_owner_may(monkeypatch, space, t
 
     def answer(api, *_, **__):
         tokens.append(api.token)
-        return namedtuple("Info", "sha")("1" * 40)
+        return Info("1" * 40, False, False)
 
     def load(path, **options):
         tokens.append(options["token"])
@@ -258,8 +259,16 @@ def test_visitors_of_a_space_do_not_see_what_its_owner_may(monkeypatch, space, t
 
     monkeypatch.setattr(HfApi, "dataset_info", answer)
     monkeypatch.setattr(datasets, "load_dataset", load)
-    refused()
+    refused(local=local)
     assert tokens == [token, token]
+
+
+def test_what_only_the_owner_may_see_is_kept_apart(local, monkeypatch):
+    local["closed"] = True
+    assert colours(listed(local=True)) == ["red", "lime", "blue"]
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert colours(listed(local=True)) == ["red", "lime", "blue"]
+    assert refused() == "someone/pets is not on this disk and the app is offline; upload pictures instead."
 
 
 VISIT = """
@@ -288,9 +297,13 @@ def visited(tmp_path_factory, repository) -> dict:
         (folders / label).mkdir(parents=True)
         (folders / label / "1.png").write_bytes(png(colour))
     pointers = [f"hf://datasets/someone/folders@{stand_in.REVISION}/cat/1.png", str(folders / "cat/1.png")]
+    pointers.append(f"file://{folders}/cat/1.png::hf://datasets/someone/foreign@{stand_in.REVISION}/train.parquet")
     pictures = [{"bytes": None, "path": path} for path in pointers] + [picture("blue")]
     save_rows(home / "foreign/train.parquet", *pictures)
+    shutil.make_archive(str(home / "zipped/train"), "zip", folders)
+    (home / "zipped/README.md").write_text("---\nconfigs:\n- config_name: default\n  drop_labels: true\n---\n")
     repositories = {"someone/rows": repository, "someone/folders": folders, "someone/foreign": home / "foreign"}
+    repositories["someone/zipped"] = home / "zipped"
     environment = os.environ | {"HF_HOME": str(home / "hf"), "MMEXPLORER_CACHE": str(home / "cache")}
     environment |= {"HF_UPDATE_DOWNLOAD_COUNTS": "0", "HF_HUB_ETAG_TIMEOUT": "2"}
     for name in ("MMEXPLORER_OFFLINE", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
@@ -306,6 +319,7 @@ def visited(tmp_path_factory, repository) -> dict:
     with stand_in.serving(repositories, errors) as address:
         said = visit(*repositories, *errors, "someone/else", HF_ENDPOINT=address)
     said["gone"] = visit("someone/rows", HF_ENDPOINT=address)["someone/rows"]
+    said["no name server"] = visit("someone/rows", HF_ENDPOINT="http://hub.invalid")["someone/rows"]
     said["offline"] = visit("someone/rows", HF_HUB_OFFLINE="1")["someone/rows"]
     return said
 
@@ -324,9 +338,15 @@ def test_picture_files_on_a_hub(visited):
     assert table["name"] == ["1.png", "1.png (2)"]
 
 
+def test_picture_files_in_an_archive_on_a_hub(visited):
+    table, sizes, skipped = visited["someone/zipped"]
+    assert sorted(sizes) == [[4, 8], [8, 4]] and skipped == []
+    assert table["name"] == ["1.png", "1.png (2)"]
+
+
 def test_files_outside_the_repository_are_not_followed(visited):
     table, sizes, skipped = visited["someone/foreign"]
-    assert (table["name"], sizes, skipped) == (["row 3"], [[6, 6]], ["1.png", "1.png"])
+    assert (table["name"], sizes, skipped) == (["row 4"], [[6, 6]], ["1.png"] * 3)
 
 
 def test_faults_of_a_hub(visited):
@@ -335,7 +355,8 @@ def test_faults_of_a_hub(visited):
     assert visited["someone/broken"] == (
         "The Hub answered with error 500 when asked for someone/broken; try again later."
     )
-    assert visited["gone"].startswith("The Hub could not be reached for someone/rows")
+    for way in ("gone", "no name server"):
+        assert visited[way] == "The Hub could not be reached for someone/rows; check the network and try again."
 
 
 def test_offline_what_was_kept_is_listed(visited):

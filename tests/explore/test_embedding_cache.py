@@ -100,11 +100,12 @@ def test_a_damaged_row_is_a_miss_and_can_be_kept_anew(cache, damage):
     assert np.array_equal(cache.find(b"\x01"), VECTORS[b"\x01"])
 
 
-def test_a_folder_that_cannot_be_written_makes_every_look_a_miss(tmp_path):
+def test_a_folder_that_cannot_be_written_makes_every_look_a_miss_and_is_told_once(tmp_path, caplog):
     (tmp_path / "file").touch()
     cache = EmbeddingCache(tmp_path / "file" / "cache.sqlite3")
     cache.keep(VECTORS)
     assert cache.find(b"\x01") is None
+    assert [record.getMessage()[:32] for record in caplog.records] == ["Embeddings are not kept on disk:"]
 
 
 def test_a_file_that_another_holds_is_left_alone(cache, monkeypatch):

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mmexplorer.errors import Refusal
+from mmexplorer.explore import parquet_column
 from mmexplorer.explore.parquet_column import ParquetColumn
 
 
@@ -79,3 +80,19 @@ def test_damage_in_the_middle_is_told_and_the_rest_is_read(structs):
     with pytest.raises(Refusal, match="is damaged"):
         column.read(50)
     assert column.read(85) == picture(85)
+
+
+def test_a_small_file_that_stands_for_much_memory(tmp_path, monkeypatch):
+    table = pa.table({"image": pa.array([bytes(4_000_000)] * 64, pa.binary())})
+    pq.write_table(table, tmp_path / "same.parquet", dictionary_pagesize_limit=10_000_000)  # written once
+    pq.write_table(table, tmp_path / "packed.parquet", use_dictionary=False, compression="zstd")
+    del table
+    before = pa.total_allocated_bytes()
+    column = ParquetColumn(tmp_path / "same.parquet", "image")
+    for row in range(64):
+        assert len(column.read(row)) == 4_000_000
+        assert pa.total_allocated_bytes() - before < 25_000_000  # of 256
+    assert sum(map(len, column._kept.values())) <= 64_000_000
+    monkeypatch.setattr(parquet_column, "GROUP_BYTES", 100_000_000)
+    with pytest.raises(Refusal, match=r"packed\.parquet unpacks to far more than pictures do"):
+        ParquetColumn(tmp_path / "packed.parquet", "image")

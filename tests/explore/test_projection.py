@@ -109,6 +109,12 @@ def test_equal_points_lie_in_one_place(vectors, method):
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_zeros_of_either_sign_are_equal(method):
+    rows = np.where(np.eye(6, 5) > 0, np.float32(-0.0), np.float32(0.0))
+    assert not project(rows, method=method).coordinates.any()
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_what_cannot_be_laid_out_is_refused(method):
     with pytest.raises(Refusal, match="no points"):
         project(np.empty((0, 8)), method=method)

@@ -79,6 +79,13 @@ def test_axes_are_the_gap_and_the_widest_direction_across_it():
     assert axes[0, 0] > 0.99 and abs(axes[2, 1]) > 0.98
 
 
+def test_axes_are_at_right_angles_where_nothing_varies_across_the_gap():
+    for gap in np.eye(3, dtype=np.float32):
+        axes = gap_axes(np.tile(gap, (3, 1)), np.tile(-gap, (2, 1)))
+        assert axes.T @ axes == pytest.approx(np.eye(2), abs=1e-6)
+        assert axes[:, 0] == pytest.approx(gap)
+
+
 def test_without_a_gap_the_axes_are_the_first_two_principal_directions():
     random = np.random.default_rng(0)
     rows = random.normal(size=(200, 4)) * (0.1, 2.0, 0.1, 0.5)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmexplorer.errors import Refusal
 from mmexplorer.explore.thumbnails import ACROSS, DOWN, Sheets, SheetWriter
 
 PER_SHEET = ACROSS * DOWN
@@ -18,6 +19,28 @@ def written(folder, pictures, cell=96) -> Sheets:
         for picture in pictures:
             writer.add(picture)
     return Sheets.open(folder)
+
+
+def test_sheets_that_are_not_whole(tmp_path):
+    sheets = written(tmp_path, [plain((8, 8))] * (2 * PER_SHEET + 1), cell=8)
+    assert len(sheets.paths) == 3
+    data = sheets.paths[1].read_bytes()
+    sheets.paths[1].write_bytes(data[: len(data) // 2])  # its header is left
+    assert sheets.thumbnail(0).size == (8, 8)
+    with pytest.raises(Refusal, match=r"thumbnails-001\.webp is missing or damaged"):
+        sheets.thumbnail(PER_SHEET)
+    sheets.paths[1].write_bytes(b"")
+    assert Sheets.open(tmp_path) is None
+    sheets.paths[1].unlink()  # the third would be taken for the second
+    assert Sheets.open(tmp_path) is None
+
+
+def test_a_disk_that_cannot_be_written_is_told(tmp_path):
+    writer = SheetWriter(tmp_path, 8)
+    writer.add(plain((8, 8)))
+    (tmp_path / "thumbnails-000.part").mkdir()
+    with pytest.raises(Refusal, match="Thumbnails cannot be written to the disk"):
+        writer.close()
 
 
 def box(thumbnail: Image.Image) -> tuple[int, int, int, int]:

@@ -58,6 +58,8 @@ def test_points_in_one_place_and_no_points_have_finite_coordinates():
 
 def test_the_line_below_says_how_the_map_was_made():
     assert payload()["about"] == "UMAP, neighbours 15, min dist 0.1, seed 7. Done so."
+    shares = Projection(COORDINATES, "pca", 0, {"variance_share_1": 0.123456})
+    assert payload(projection=shares)["about"] == "PCA, variance share 1 0.123, seed 0."
 
 
 def test_numbers_keep_their_bits_and_missing_ones_are_nan():

@@ -78,14 +78,14 @@ def test_a_selection_as_parquet_holds_vectors_and_as_csv_reads_back(shown, tmp_p
     assert pyarrow.csv.read_csv(tmp_path / "a.csv")["name"].to_pylist() == plain["name"].to_pylist()
 
 
-def test_pictures_sent_on_are_the_regions_own_each_once(shown):
+def test_pictures_sent_on_are_the_regions_own_each_once(shown, tmp_path):
     count = len(shown.collection)
-    files, note = export.pictures_of((4, count + 4, 9), shown)
+    files, note = export.pictures_of((4, count + 4, 9), shown, tmp_path)
     assert len(files) == 2 and note == "2 pictures sent to the zero-shot tab."
     from PIL import Image
 
     assert np.array_equal(np.asarray(Image.open(files[1])), np.asarray(shown.collection.picture(9)))
-    many, note = export.pictures_of(tuple(range(70)), shown)
+    many, note = export.pictures_of(tuple(range(70)), shown, tmp_path)
     assert len(many) == len(set(many)) == 64 and "the first of 70" in note
 
 
