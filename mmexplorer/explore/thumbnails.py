@@ -134,7 +134,7 @@ def _fitted(picture: Image.Image, cell: int) -> Image.Image:
     return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0).convert("RGBA")
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=12)  # the toy world's ten fit; 4 MB each, of larger cells 9
 def _sheet(path: Path, _changed: int) -> Image.Image:
     with Image.open(path) as sheet:
         return sheet.convert("RGBA")

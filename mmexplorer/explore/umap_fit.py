@@ -92,9 +92,11 @@ def _umap_package():
     import umap
     from umap import layouts, umap_
 
-    # umap keeps little of what it compiles on disk; these three are the rest of what a fit needs.
+    # umap keeps little of what it compiles on disk; these three are the rest of what a fit needs. They let go of
+    # Python's lock while they run, or every other thread of the process would wait for them again and again.
     single_epoch = layouts._nb_optimize_layout_euclidean_single_epoch
     for function in (umap_.smooth_knn_dist, umap_.compute_membership_strengths, single_epoch):
+        function.targetoptions["nogil"] = True
         function.enable_caching()
     return umap
 

@@ -138,6 +138,8 @@ def _open(
             except BaseException:  # refused, stopped with nothing done yet, or the visitor has left
                 session.remove(folder)
                 raise
+        # A stop of its own: one that cut the embedding short must not keep what is done from being shown.
+        with session.stoppable(request.session_hash) as stop:
             wanted = layout if collection.complete else Layout("pca", layout.dimensions)
             yield only(gallery=None, class_column=_class_choice(collection), actions=gr.Row(visible=False), chosen=())
             yield from _laid_out(Shown(collection, wanted, None, folder=folder), wanted, stop)

@@ -3,8 +3,9 @@
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from gradio.utils import get_upload_folder
 from mmexplorer.explore.collection import Collection
 from mmexplorer.explore.layouts import Layout
 from mmexplorer.results import Projection
+
+FOLDER = "collection-"
+DAY = 24 * 3600  # seconds
 
 _stops: dict[str, threading.Event] = {}  # of the jobs that are running, by session
 
@@ -41,7 +45,11 @@ def new_folder() -> Path:
     """A folder for a visitor's thumbnails, beside the uploads, from where the server hands files to whoever knows."""
     root = Path(get_upload_folder())
     root.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix="collection-", dir=root))
+    for left in root.glob(f"{FOLDER}*"):  # by an app that was ended
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > DAY:
+                remove(left)
+    return Path(tempfile.mkdtemp(prefix=FOLDER, dir=root))
 
 
 def forget(shown: Shown | None) -> None:

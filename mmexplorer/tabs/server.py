@@ -43,6 +43,7 @@ def launch(page: gr.Blocks, host: str, port: int | None, *, share: bool = False,
         ssr_mode=False,
         pwa=False,
         enable_monitoring=False,
+        state_session_capacity=1_000,  # what a visitor has open takes memory until the session ends
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from scipy.spatial.distance import cdist
 from sklearn.manifold import trustworthiness
 from tqdm.auto import tqdm
-from umap import layouts
+from umap import layouts, umap_
 
 from mmexplorer.explore import umap_fit
 from mmexplorer.explore.projection import project
@@ -124,3 +124,10 @@ def test_nothing_is_printed_and_nobody_is_warned(vectors, capfd):
         project(vectors)
         project(vectors[:5], progress=lambda share: None)
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_umap_compiles_lets_the_other_threads_of_the_process_run(vectors):
+    project(vectors)
+    compiled = (umap_.smooth_knn_dist, umap_.compute_membership_strengths)
+    for function in (*compiled, layouts._nb_optimize_layout_euclidean_single_epoch):
+        assert function.targetoptions["nogil"] and function.signatures
