@@ -1,9 +1,10 @@
-"""Every word that captions can contain, for tokenizers: the vocabulary that a caption model has really been shown."""
+"""Every word that captions and conversations can contain, for tokenizers: what a model has really been shown."""
 
 import re
 
 from mmexplorer.toyworld import vocabulary as words
 from mmexplorer.toyworld.captions import RELATION_WORDS, TRAINED_TEMPLATES
+from mmexplorer.toyworld.phrasings import PHRASINGS
 
 WORD = r"[a-z0-9']+|[^\sa-z0-9']"  # a word or a punctuation mark, after lower-casing
 
@@ -21,3 +22,27 @@ def lexicon() -> list[str]:
     numbers = [*words.NUMBERS[1:5], *"1234"]
     everything = [*names, *plurals, *said, *numbers, *words.WRITTEN, *words.LETTERS, *words.DIGITS, ",", ".", "?", "!"]
     return list(dict.fromkeys(everything))
+
+
+def spoken_lexicon() -> list[str]:
+    """The words of captions, questions and answers, in a stable order: those of `lexicon` first."""
+    asked = [text for texts in PHRASINGS.values() for text in texts]
+    said = [word for text in asked for word in re.findall(WORD, re.sub(r"{.*?}", " ", text))]
+    others = ["color", "colour", "yes", "no", "zero", "unreadable", "object", "objects", "people", "bigger", "smaller"]
+    others += [
+        "text",
+        "number",
+        "letter",
+        "word",
+        "facing",
+        "us",
+        "away",
+        "does",
+        "do",
+        "are",
+        "is",
+        "it",
+        "this",
+        "one",
+    ]
+    return list(dict.fromkeys([*lexicon(), *said, *others]))

@@ -1,0 +1,126 @@
+"""LLaVA-1.5, LLaVA-NeXT and LLaVA-OneVision: conversations about pictures, answered token by token.
+
+Brings together the checkpoint, how it reads a conversation (llava_prompt, llava_pictures) and how it answers
+(llava_generation). Knows nothing of attention maps. Callers hold the device's lock.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer, ProcessorMixin
+from transformers.utils import logging
+
+from mmexplorer import runtime
+from mmexplorer.errors import Refusal
+from mmexplorer.models.checkpoints import said_as_refusal
+from mmexplorer.models.llava_generation import Generation, Sampling
+from mmexplorer.models.llava_pictures import PictureReader
+from mmexplorer.models.llava_prompt import Prompt, Prompter, Turn
+from mmexplorer.models.llava_words import Speller, Word
+from mmexplorer.presets import Preset
+
+# Every load would otherwise draw a progress bar into the terminal, and advise to install torchvision.
+logging.disable_progress_bar()
+logging.set_verbosity_error()
+
+MODEL_TYPES = frozenset({"llava", "llava_next", "llava_onevision"})
+
+
+def load(preset: Preset, path: str | Path, device: str) -> "LlavaChat":
+    """The checkpoint in folder `path` on `device`; Refusal if it is damaged, incomplete or of another family."""
+    with said_as_refusal(preset.label):
+        config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+        if config.model_type not in MODEL_TYPES:
+            raise Refusal(f"{preset.label} is a checkpoint of type {config.model_type!r}, not a LLaVA model.")
+        model, report = AutoModelForImageTextToText.from_pretrained(
+            path,
+            dtype=runtime.dtype(device),
+            attn_implementation="sdpa",
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+        # One by one, because the whole processor of OneVision demands one of videos, and that torchvision.
+        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+        image_processor = AutoImageProcessor.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+        template = ProcessorMixin.get_processor_dict(path, local_files_only=True)[0].get("chat_template")
+        if report["missing_keys"] or report["mismatched_keys"]:
+            raise Refusal(f"The weights of {preset.label} are incomplete; remove its folder and fetch it again.")
+        model.requires_grad_(False).eval()
+        return LlavaChat(
+            model.to(device), tokenizer, image_processor, template or tokenizer.chat_template, preset.label
+        )
+
+
+class LlavaChat:
+    """A LLaVA checkpoint that chats.
+
+    model is the transformers model, context the most tokens that it reads, answer included, and memory_bytes what its
+    weights take.
+    """
+
+    def __init__(self, model: torch.nn.Module, tokenizer, image_processor, template: str | None, label: str):
+        self.model, self.label = model, label
+        config, text = model.config, model.config.get_text_config()
+        if not template:
+            raise Refusal(f"{label} has no chat template, so nobody knows how it was trained to converse.")
+        if not tokenizer.is_fast:
+            raise Refusal(f"{label} has a tokenizer that cannot say where in a text its tokens come from.")
+        if len(tokenizer) > text.vocab_size:
+            raise Refusal(f"{label} has a tokenizer with more words than the model knows; they do not belong together.")
+        self.context = text.max_position_embeddings
+        self.memory_bytes = sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers()))
+        reader = PictureReader(config, image_processor, label)
+        self._prompter = Prompter(tokenizer, template, reader, config.image_token_id, self.context, label)
+        self._speller = Speller(tokenizer)
+        ends = model.generation_config.eos_token_id
+        ends = {*(ends if isinstance(ends, list) else [ends]), tokenizer.eos_token_id}
+        self.end_ids = frozenset(token for token in ends if token is not None)
+        # Tokens that stand for pixels: in an answer they would have none.
+        placeholders = (config.image_token_id, getattr(config, "video_token_id", None))
+        self.never_ids = frozenset(token for token in placeholders if token is not None)
+
+    def prompt(self, turns: Sequence[Turn]) -> Prompt:
+        """A conversation, (role, text, RGB pictures) in turn from "user" to "user", ready to be answered.
+
+        Refusal if it is no conversation, or longer than the context.
+        """
+        return self._prompter.prompt(turns)
+
+    def generate(
+        self,
+        prompt: Prompt,
+        *,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        forced: Mapping[int, int] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Generation:
+        """An iterator over the answer's tokens that computes each when asked; no token comes after `stop` is set.
+
+        temperature 0 takes the likeliest token, else tokens are drawn, the same ones for the same seed. forced says
+        which token id must stand at which position of the answer. Refusal for settings that make no sense.
+        """
+        return Generation(
+            self.model,
+            {"input_ids": prompt.input_ids, **prompt.images},
+            Sampling(max_new_tokens, temperature, top_p, seed, forced),
+            self._speller,
+            room=self.context - len(prompt),
+            end_ids=self.end_ids,
+            never=self.never_ids,
+            stop=stop,
+        )
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of an answer's ids, special tokens left out."""
+        return self._speller.decode(ids)
+
+    def word_groups(self, ids: Sequence[int]) -> tuple[Word, ...]:
+        """Which of an answer's tokens join into which words and punctuation marks."""
+        return self._speller.words(ids)
