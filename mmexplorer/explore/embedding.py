@@ -18,7 +18,7 @@ from PIL import Image
 
 from mmexplorer import residency
 from mmexplorer.errors import Refusal
-from mmexplorer.explore.embedding_cache import EmbeddingCache, picture_key, text_key
+from mmexplorer.explore.embedding_cache import EmbeddingCache, PreviewCache, picture_key, text_key
 from mmexplorer.explore.picture_listing import Skipped
 from mmexplorer.explore.picture_locations import location_name, read_location
 from mmexplorer.hub import Stopped
@@ -98,17 +98,18 @@ def embed_locations(
 
     Pictures that cannot be read are skipped, under their `names`. progress(done, of how many, of these from the cache)
     is called after every batch; setting `stop` ends the work with what is done. on_picture(row, picture of at most
-    PREVIEW_SIDE pixels) is called for every picture, row by row, and makes a picture be decoded even if its vector is
-    known. Raises Refusal without locations, and where the model cannot be had. Not to be called within
-    `residency.use`: the threads use the model as well.
+    PREVIEW_SIDE pixels) is called for every picture, row by row; previews are kept as well. Raises Refusal without
+    locations, and where the model cannot be had. Not to be called within `residency.use`: the threads use the model as
+    well.
     """
     if not locations:
         raise Refusal("There are no pictures to embed.")
     stop, cache, prepare = stop or threading.Event(), EmbeddingCache.of(preset(model)), _Preparation(model, stop)
+    previews = PreviewCache.shared() if on_picture else None
     vectors, rows, skipped, known = [], [], [], 0
 
     def read(row: int) -> _Item:
-        return _read(row, locations[row], cache, prepare, preview=on_picture is not None)
+        return _read(row, locations[row], cache, prepare, previews)
 
     items = _ahead(range(len(locations)), read)
     try:
@@ -117,6 +118,8 @@ def embed_locations(
             known += sum(item.vector is not None for item in whole)
             vectors += _vectors(whole, model, cache, stop)
             rows += [item.row for item in whole]
+            if previews:
+                previews.keep({item.key: item.preview for item in whole if item.decoded})
             for item in batch:
                 if item.problem:
                     name = names[item.row] if names is not None else location_name(locations[item.row])
@@ -130,6 +133,8 @@ def embed_locations(
     finally:
         items.close()
         cache.close()
+        if previews:
+            previews.close()
     complete = len(rows) + len(skipped) == len(locations)
     return EmbeddedPictures(
         np.stack(vectors) if vectors else np.empty((0, 0), np.float32),
@@ -185,6 +190,7 @@ class _Item:
     vector: np.ndarray | None = None
     pixels: np.ndarray | None = None
     preview: Image.Image | None = None
+    decoded: bool = False  # rather than both vector and preview known
     problem: str = ""
 
 
@@ -216,22 +222,23 @@ def _ahead(rows: Sequence[int], work: Callable[[int], _Item]) -> Iterator[_Item]
             pool.shutdown(cancel_futures=True)
 
 
-def _read(row: int, location: str, cache: EmbeddingCache, prepare: _Preparation, preview: bool) -> _Item:
+def _read(
+    row: int, location: str, cache: EmbeddingCache, prepare: _Preparation, previews: PreviewCache | None
+) -> _Item:
     try:
         data = read_location(location)
         key = picture_key(data)
-        vector = cache.find(key)
-        if vector is not None and not preview:
-            return _Item(row, key, vector)
+        vector, small = cache.find(key), previews.find(key) if previews else None
+        if vector is not None and (small is not None or not previews):
+            return _Item(row, key, vector, preview=small)
         picture = open_picture(data)
     except Refusal as refusal:
         return _Item(row, problem=_reason(refusal, location))
     pixels = prepare(picture) if vector is None else None
-    small = None
-    if preview:
+    if previews:
         small = picture
         small.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    return _Item(row, key, vector, pixels, small)
+    return _Item(row, key, vector, pixels, small, decoded=True)
 
 
 def _reason(refusal: Refusal, location: str) -> str:

@@ -1,7 +1,8 @@
-"""Embeddings kept on disk by content, model and revision, so that nothing is embedded twice.
+"""Embeddings kept on disk by content, model and revision, so that nothing is embedded twice; and pictures' previews.
 
-One SQLite file per model and revision: content keys and raw numbers, nothing pickled. A cache is never in the way: a
-damaged file is thrown away, a damaged row is a miss, and where nothing can be written everything is a miss.
+One SQLite file per model and revision, and one for all previews: content keys and raw bytes, nothing pickled. A cache
+is never in the way: a damaged file is thrown away, a damaged row is a miss, and where nothing can be written everything
+is a miss.
 """
 
 import hashlib
@@ -12,13 +13,16 @@ import threading
 import zlib
 from collections.abc import Mapping
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from mmexplorer.presets import Preset
 
-FORMAT = 1  # of the file, and of how pictures are decoded: a change makes all that was kept a miss
+FORMAT = 2  # of the file, and of how pictures are decoded: a change makes all that was kept a miss
+TINY = 64  # pixels a side; such a picture is worth every one of them
 PATIENCE_SECONDS = 10  # for another process that is writing
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)  # the last: other tables than ours
 
@@ -56,36 +60,29 @@ def cache_folder() -> Path:
     return Path(os.environ.get("MMEXPLORER_CACHE") or Path.home() / ".cache" / "mmexplorer").expanduser()
 
 
-class EmbeddingCache:
-    """The embeddings (d,) float32 of one model; threads may share it, and processes the file."""
+class BlobCache:
+    """Bytes by content keys; threads may share it, and processes the file."""
 
     def __init__(self, path: Path):
         self.path, self._lock = Path(path), threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._told = False  # that nothing is kept; once is enough
 
-    @classmethod
-    def of(cls, preset: Preset) -> "EmbeddingCache":
-        """The cache of a model at its present version."""
-        return cls(cache_folder() / "embeddings" / f"{preset.key}-{model_version(preset)[:16]}-{FORMAT}.sqlite3")
-
-    def find(self, key: bytes) -> np.ndarray | None:
-        """The embedding kept under a key, if it is whole."""
+    def find_bytes(self, key: bytes) -> bytes | None:
+        """What is kept under a key, if it is whole."""
         found = self._try(
-            lambda rows: rows.execute("SELECT vector, size, checksum FROM embeddings WHERE key = ?", (key,)).fetchone()
+            lambda rows: rows.execute("SELECT data, size, checksum FROM blobs WHERE key = ?", (key,)).fetchone()
         )
         if found is None:
             return None
         data, size, checksum = found
-        if not isinstance(data, bytes) or len(data) != size or size % 4 or not size or zlib.crc32(data) != checksum:
-            return None
-        return np.frombuffer(data, dtype="<f4").astype(np.float32)
+        whole = isinstance(data, bytes) and data and len(data) == size and zlib.crc32(data) == checksum
+        return data if whole else None
 
-    def keep(self, vectors: Mapping[bytes, np.ndarray]) -> None:
-        """Keeps embeddings under their keys."""
-        blobs = [(key, np.ascontiguousarray(vector, dtype="<f4").tobytes()) for key, vector in vectors.items()]
-        rows = [(key, data, len(data), zlib.crc32(data)) for key, data in blobs]
-        self._try(lambda kept: kept.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?, ?)", rows))
+    def keep_bytes(self, blobs: Mapping[bytes, bytes]) -> None:
+        """Keeps bytes under their keys."""
+        rows = [(key, data, len(data), zlib.crc32(data)) for key, data in blobs.items()]
+        self._try(lambda kept: kept.executemany("INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?)", rows))
 
     def close(self) -> None:
         """Closes the file; the next use opens it again."""
@@ -113,8 +110,8 @@ class EmbeddingCache:
             connection.execute("PRAGMA synchronous = OFF")  # what a crash of the machine damages is only a cache
             with connection:
                 connection.execute(
-                    "CREATE TABLE IF NOT EXISTS embeddings "
-                    "(key BLOB PRIMARY KEY, vector BLOB, size INTEGER, checksum INTEGER) WITHOUT ROWID"
+                    "CREATE TABLE IF NOT EXISTS blobs "
+                    "(key BLOB PRIMARY KEY, data BLOB, size INTEGER, checksum INTEGER) WITHOUT ROWID"
                 )
             return connection
         except BaseException:
@@ -140,3 +137,47 @@ class EmbeddingCache:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+class EmbeddingCache(BlobCache):
+    """The embeddings (d,) float32 of one model."""
+
+    @classmethod
+    def of(cls, preset: Preset) -> "EmbeddingCache":
+        """The cache of a model at its present version."""
+        return cls(cache_folder() / "embeddings" / f"{preset.key}-{model_version(preset)[:16]}-{FORMAT}.sqlite3")
+
+    def find(self, key: bytes) -> np.ndarray | None:
+        """The embedding kept under a key."""
+        data = self.find_bytes(key)
+        return None if data is None or len(data) % 4 else np.frombuffer(data, dtype="<f4").astype(np.float32)
+
+    def keep(self, vectors: Mapping[bytes, np.ndarray]) -> None:
+        """Keeps embeddings under their keys."""
+        self.keep_bytes({key: np.ascontiguousarray(vector, dtype="<f4").tobytes() for key, vector in vectors.items()})
+
+
+class PreviewCache(BlobCache):
+    """Small pictures, so that a collection that was embedded before need not be decoded for its thumbnails."""
+
+    @classmethod
+    def shared(cls) -> "PreviewCache":
+        """The cache of all previews, whichever model asks."""
+        return cls(cache_folder() / f"previews-{FORMAT}.sqlite3")
+
+    def find(self, key: bytes) -> Image.Image | None:
+        """The preview kept under a key, as RGB."""
+        data = self.find_bytes(key)
+        try:
+            return None if data is None else Image.open(BytesIO(data)).convert("RGB")
+        except OSError:
+            return None
+
+    def keep(self, pictures: Mapping[bytes, Image.Image]) -> None:
+        """Keeps RGB pictures under their keys, tiny ones exactly."""
+        blobs = {}
+        for key, picture in pictures.items():
+            file = BytesIO()
+            picture.save(file, "PNG" if max(picture.size) <= TINY else "JPEG", quality=88)
+            blobs[key] = file.getvalue()
+        self.keep_bytes(blobs)

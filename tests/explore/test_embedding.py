@@ -77,6 +77,16 @@ def test_nothing_is_embedded_or_decoded_twice(colour_clip, files, monkeypatch):
     assert colour_clip.lent == [] and seen[-1] == (10, 10, 10)
 
 
+def test_previews_are_not_decoded_twice_either(colour_clip, files, monkeypatch):
+    first, again = [], []
+    embed_locations(located(files), on_picture=lambda row, picture: first.append(np.asarray(picture)))
+    monkeypatch.setattr(embedding, "open_picture", None)
+    embed_locations(located(files), on_picture=lambda row, picture: again.append(np.asarray(picture)))
+    assert len(first) == len(again) == 10
+    for one, other in zip(first, again, strict=True):
+        assert one.shape == other.shape and np.abs(one.astype(int) - other).max() < 12
+
+
 def test_another_model_has_vectors_of_its_own(colour_clip, files):
     first = embed_locations(located(files))
     other = embed_locations(located(files), model="toy-clip-withheld")

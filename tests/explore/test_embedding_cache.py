@@ -10,9 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmexplorer.explore import embedding_cache
-from mmexplorer.explore.embedding_cache import EmbeddingCache, model_version, picture_key, text_key
+from mmexplorer.explore.embedding_cache import EmbeddingCache, PreviewCache, model_version, picture_key, text_key
 from mmexplorer.presets import preset
 
 VECTORS = {bytes([i]): np.random.default_rng(i).normal(size=5).astype(np.float32) for i in range(4)}
@@ -73,7 +74,7 @@ def test_a_file_cut_short_is_replaced(cache):
 def test_a_database_of_another_kind_is_replaced(tmp_path):
     path = tmp_path / "cache.sqlite3"
     with sqlite3.connect(path) as other:
-        other.execute("CREATE TABLE embeddings (something TEXT)")
+        other.execute("CREATE TABLE blobs (something TEXT)")
     other.close()
     assert_works(EmbeddingCache(path))
 
@@ -81,18 +82,18 @@ def test_a_database_of_another_kind_is_replaced(tmp_path):
 @pytest.mark.parametrize(
     "damage",
     [
-        "vector = substr(vector, 1, 12)",
-        "vector = substr(vector, 1, 12), size = 12",
-        "vector = zeroblob(20)",
-        "vector = x'', size = 0",
-        "vector = NULL",
-        "vector = 'words'",
+        "data = substr(data, 1, 12)",
+        "data = substr(data, 1, 12), size = 12",
+        "data = zeroblob(20)",
+        "data = x'', size = 0",
+        "data = NULL",
+        "data = 'words'",
         "checksum = 7",
     ],
 )
 def test_a_damaged_row_is_a_miss_and_can_be_kept_anew(cache, damage):
     with sqlite3.connect(cache.path) as rows:
-        rows.execute(f"UPDATE embeddings SET {damage} WHERE key = ?", (b"\x01",))
+        rows.execute(f"UPDATE blobs SET {damage} WHERE key = ?", (b"\x01",))
     rows.close()
     assert cache.find(b"\x01") is None
     assert np.array_equal(cache.find(b"\x02"), VECTORS[b"\x02"])
@@ -155,3 +156,15 @@ def test_each_model_and_version_has_its_own_file(clip_folder, tmp_path, monkeypa
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes() + b" ")
     assert len({first, changed, EmbeddingCache.of(local).path}) == 3
+
+
+def test_previews_come_back_tiny_ones_to_the_pixel(tmp_path):
+    cache = PreviewCache(tmp_path / "previews.sqlite3")
+    noise = np.random.default_rng(0).integers(0, 256, (64, 40, 3), dtype=np.uint8)
+    ramp = np.broadcast_to(np.arange(192, dtype=np.uint8)[None, :, None], (120, 192, 3))
+    cache.keep({b"tiny": Image.fromarray(noise), b"photo": Image.fromarray(np.ascontiguousarray(ramp))})
+    assert np.array_equal(np.asarray(cache.find(b"tiny")), noise)
+    back = cache.find(b"photo")
+    assert back.mode == "RGB" and np.abs(np.asarray(back).astype(int) - ramp).max() < 10
+    cache.keep_bytes({b"broken": b"no picture"})
+    assert cache.find(b"broken") is None and cache.find(b"unknown") is None
