@@ -6,7 +6,9 @@ const root = element.querySelector(".mm-map");
 const markup = element.innerHTML;
 const find = (selector) => root.querySelector(selector);
 const nothing = () => ({ selected: null, points: [], query: null, label: "" });
-const fresh = () => ({ colour: null, hidden: new Set(), modality: "both", mode: "move", labels: true, contours: false, size: 1 });
+// A page that was downloaded goes on with the choices it was saved with.
+const kept = props.chosen ?? {};
+const fresh = () => ({ colour: null, modality: "both", mode: "move", labels: true, contours: false, size: 1, ...kept, hidden: new Set(kept.hidden) });
 const map = {
   root, find, stage: find(".stage"), plot: find(".plot"), over: find(".over"), card: find(".card"),
   chosen: fresh(), lit: nothing(), data: null, view: null, drawn: null, hovered: null, path: null, sheets: [],
@@ -50,6 +52,9 @@ async function arrive(data) {
     Object.assign(map, { chosen: { ...fresh(), mode }, lit: wantedLit(), sheets: [], revision: map.revision + 1 });
   }
   if (!colourChoices(data).some(([key]) => key === map.chosen.colour)) Object.assign(map.chosen, { colour: defaultColour(data), hidden: new Set() });
+  // Who asks for clusters wants to see them; a question that was placed in the old layout has no place in the new.
+  if (same && data.clusters && !sameClusters(before, data)) Object.assign(map.chosen, { colour: "cluster", hidden: new Set() });
+  if (same && !still) Object.assign(map.lit, { query: null, label: "" });
   map.hovered = null;
   hideCard(map);
   find(".empty").hidden = true;

@@ -1,8 +1,6 @@
 // The card of a point: its thumbnail, cut out of a sheet that is fetched when first needed, its name and caption, and the
 // value that colours it.
 
-const THUMBNAIL = 112;
-
 function sheetImage(map, number) {
   map.sheets[number] ??= new Promise((done) => {
     const image = new Image();
@@ -15,23 +13,23 @@ function sheetImage(map, number) {
 
 function showCard(map, point, place) {
   const { data, card, colouring } = map, row = data.rowOf[point], caption = data.captionOf(point);
+  const { cell, across, down } = data.sheets, perSheet = across * down, number = Math.floor(row / perSheet);
   clearTimeout(map.dwelling);
-  const canvas = el("canvas", { width: 2 * THUMBNAIL, height: 2 * THUMBNAIL, hidden: true });
-  const value = colouring.valueOf?.(point);
+  // As large as the cell: scaled while it is cut out, a thumbnail would carry its neighbours' edges along.
+  const canvas = el("canvas", { width: cell, height: cell, hidden: true });
+  const value = colouring.textOf?.(point);
   card.replaceChildren(canvas,
     el("p", { class: "card-name" }, data.isCaption(point) ? `caption of ${data.names[row]}` : data.names[row]),
     caption ? el("p", {}, caption) : "",
     value === undefined ? "" : el("p", { class: "quiet" }, el("i", { class: data.isCaption(point) ? "swatch diamond" : "swatch", "--colour": colourAt(colouring, point) }), `${colouring.label}: ${value}`));
   card.hidden = false;
   card.dataset.point = point;
-  const { cell, across, down } = data.sheets, perSheet = across * down, number = Math.floor(row / perSheet);
   if (number < map.sheetUrls.length) {
     canvas.hidden = false;
     sheetImage(map, number).then((image) => {
       if (!image) { canvas.hidden = true; return; }
-      const at = row % perSheet, pen = canvas.getContext("2d");
-      pen.imageSmoothingQuality = "high";
-      pen.drawImage(image, (at % across) * cell, Math.floor(at / across) * cell, cell, cell, 0, 0, canvas.width, canvas.height);
+      const at = row % perSheet;
+      canvas.getContext("2d").drawImage(image, -(at % across) * cell, -Math.floor(at / across) * cell);
       canvas.dataset.drawn = row;
     });
   }

@@ -10,7 +10,7 @@ const RAMP_STEPS = 48;
 const LEAST_CONTRAST = 1.6;
 
 function channelsOf(css) {
-  const pen = el("canvas", { width: 1, height: 1 }).getContext("2d");
+  const pen = el("canvas", { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
   pen.fillStyle = css;
   pen.fillRect(0, 0, 1, 1);
   return [...pen.getImageData(0, 0, 1, 1).data.slice(0, 3)];
@@ -49,7 +49,8 @@ function defaultColour(data) {
   return wanted ? `column ${wanted.name}` : data.clusters ? "cluster" : colourChoices(data)[0][0];
 }
 
-// {label, groups: [{name, colour}], groupOf(point)} or, for numbers, {label, low, high, missing, stepOf, colours}.
+// {label, groups: [{name, colour}], groupOf(point)} or, for numbers, {label, low, high, missing, colours, colourOf(point)};
+// textOf(point) is the value in words, where a column or the clusters give the colours.
 function colouringOf({ data, chosen, theme }) {
   const faint = rgb(mixed(theme.paper, theme.ink, 0.38));
   if (chosen.colour === "one") return { label: "", groups: [{ name: "pictures", colour: PALETTE[0] }], groupOf: () => 0 };
@@ -75,7 +76,7 @@ function categories(label, names, codeOf, count, ownColour, faint) {
   if (kept.length < ranked.length) groups.push({ name: `other (${ranked.length - kept.length})`, colour: faint });
   const groupOfCode = new Uint8Array(names.length).fill(kept.length);
   kept.forEach((code, k) => { groupOfCode[code] = k; });
-  return { label, groups, groupOf: (p) => groupOfCode[codeOf(p)], valueOf: (p) => names[codeOf(p)] };
+  return { label, groups, groupOf: (p) => groupOfCode[codeOf(p)], textOf: (p) => names[codeOf(p)] };
 }
 
 function numbers(label, values, data, faint) {
@@ -88,7 +89,7 @@ function numbers(label, values, data, faint) {
     if (!Number.isFinite(value)) return faint;
     return colours[high > low ? Math.round(((value - low) / (high - low)) * (RAMP_STEPS - 1)) : 0];
   };
-  return { label, low, high, missing, colours, faint, colourOf, valueOf: (p) => numberText(values[data.rowOf[p]]) };
+  return { label, low, high, missing, colours, faint, colourOf, textOf: (p) => numberText(values[data.rowOf[p]]) };
 }
 
 const numberText = (value) => (Number.isFinite(value) ? String(Number(value.toPrecision(4))) : "no value");

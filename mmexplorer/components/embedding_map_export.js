@@ -64,15 +64,16 @@ async function inlinedSheets(map) {
 // The page runs these very scripts: `embeddingMap` is the function that all of them stand in.
 async function exportPage(map, markup) {
   const library = await (await fetch(new URL(props.plotly_url, document.baseURI))).text();
-  const carried = { value: props.value, highlight: JSON.stringify({ ...map.lit, lit: map.lit.points }), sheet_urls: await inlinedSheets(map).catch(() => []), page_css: "" };
+  const carried = { value: props.value, highlight: JSON.stringify({ ...map.lit, lit: map.lit.points }), sheet_urls: await inlinedSheets(map).catch(() => []), page_css: "", chosen: { ...map.chosen, hidden: [...map.chosen.hidden] } };
   // What would end a script or open a comment stands only inside texts and patterns, where it can be written this way.
   const script = (text) => `<script>${text.replace(/<(?=\/script|!--)/gi, "\\x3c")}</` + "script>";
   const title = el("p", {}, map.data.title || "Map of a collection").innerHTML;
   const page = [
     `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">`,
-    `<title>${title}</title><style>body { margin: 12px; background: #fff; color-scheme: light dark; }`,
-    `@media (prefers-color-scheme: dark) { body { background: #0b0f19; --body-text-color: #f3f4f6; --block-background-fill: #1f2937; --border-color-primary: #374151; --color-accent: #818cf8; } }`,
-    `#map { ${props.page_css} }</style></head><body><div id="map">${markup}</div>`,
+    `<title>${title}</title><style>body { margin: 12px; background: #fff; color: #1f2937; color-scheme: light dark; }`,
+    `h1 { font: 650 18px/1.4 ${LETTERS}; margin: 0 0 10px; }`,
+    `@media (prefers-color-scheme: dark) { body { background: #0b0f19; color: #f3f4f6; --body-text-color: #f3f4f6; --block-background-fill: #1f2937; --border-color-primary: #374151; --color-accent: #818cf8; } }`,
+    `#map { ${props.page_css} }</style></head><body><h1>${title}</h1><div id="map">${markup}</div>`,
     script(library), script(`window[Symbol.for("mmexplorer.plotly")] = Promise.resolve(Plotly);`),
     script(`${embeddingMap}\nembeddingMap(document.getElementById("map"), ${JSON.stringify(carried).replaceAll("<", "\\u003c")}, () => {}, () => {});`),
     "</body></html>",

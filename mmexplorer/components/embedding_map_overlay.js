@@ -51,7 +51,7 @@ function paintOverlay(map, pen, width, height) {
       Object.assign(pen, { strokeStyle: style, lineWidth: line, lineCap: "round" });
       pen.stroke(new Path2D(`M${left - 8} ${top}H${left + 8}M${left} ${top - 8}V${top + 8}`));
     }
-    if (lit.label) haloed(pen, lit.label, left, top - 18, ink, paper, 650);
+    if (lit.label) haloed(pen, lit.label, left, top - 18, ink, paper, 650, width);
   }
   if (map.path) {
     const outline = new Path2D(map.path.map(([left, top], i) => `${i ? "L" : "M"}${left} ${top}`).join("") + "Z");
@@ -82,8 +82,10 @@ function mark(pen, [left, top], radius, caption, colour) {
   pen.fill();
 }
 
-function haloed(pen, text, left, top, ink, paper, weight) {
+// Centred at a place, or moved aside where it would stick out of a `room` this wide.
+function haloed(pen, text, centre, top, ink, paper, weight, room = Infinity) {
   Object.assign(pen, { font: `${weight} 13px ${LETTERS}`, textAlign: "center", textBaseline: "middle", lineJoin: "round" });
+  const half = pen.measureText(text).width / 2 + 6, left = Math.max(half, Math.min(centre, room - half));
   Object.assign(pen, { strokeStyle: paper, lineWidth: 4, fillStyle: ink });
   pen.strokeText(text, left, top);
   pen.fillText(text, left, top);

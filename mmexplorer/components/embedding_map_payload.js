@@ -37,6 +37,11 @@ function samePoints(one, other) {
     && one.names.every((name, row) => name === other.names[row]);
 }
 
+function sameClusters(one, other) {
+  return Boolean(one.clusters) && one.clusters.names.join("\n") === other.clusters.names.join("\n")
+    && one.clusters.codes.every((code, p) => code === other.clusters.codes[p]);
+}
+
 function sameCoordinates(one, other) {
   return one.dimensions === other.dimensions
     && one.axes.every((axis, a) => axis.every((value, p) => value === other.axes[a][p]));

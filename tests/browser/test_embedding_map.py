@@ -230,7 +230,8 @@ def test_a_card_shows_thumbnail_name_caption_and_value_and_asks_only_for_the_she
     shown.card.wait_for()
     assert shown.card.inner_text().split("\n\n") == ["picture 21.png", "a blue thing", "cluster: blue corner"]
     shown.page.locator("#main .card canvas[data-drawn='21']").wait_for()
-    pixel = shown.card.locator("canvas").evaluate("c => [...c.getContext('2d').getImageData(112, 112, 1, 1).data]")
+    middle = "c => [...c.getContext('2d').getImageData(c.width / 2, c.height / 2, 1, 1).data]"
+    pixel = shown.card.locator("canvas").evaluate(middle)
     assert pixel == [21, 200, 0, 255]
     shown.page.mouse.move(*shown.point(80 + ROWS.index(21)))
     shown.page.locator("#main .card[data-point='90']").wait_for()
@@ -365,7 +366,7 @@ def test_the_view_survives_new_colours_and_groups_but_not_another_collection(ope
     assert np.allclose(shown.ranges(), near)
     shown.show("regrouped")
     assert np.allclose(shown.ranges(), near)
-    assert shown.root.get_by_label("Colour by").input_value() == "column size"
+    assert shown.root.get_by_label("Colour by").input_value() == "cluster"  # who asks for groups wants to see them
     shown.show("few")
     assert np.ptp(shown.ranges()[0]) > 40 and shown.root.locator(".about").inner_text() == "PCA, seed 3."
     shown.show("flat")
