@@ -3,6 +3,7 @@
 # The subpackage first: importing it later would replace the function of the same name.
 import mmexplorer.models  # noqa: F401  isort: skip
 from mmexplorer.explore.catalogue import models
+from mmexplorer.explore.chat import answer, chat
 from mmexplorer.explore.collection import Collection
 from mmexplorer.explore.embedding import embed_images, embed_texts
 from mmexplorer.explore.nearest import neighbours
@@ -13,6 +14,8 @@ __version__ = "0.1.0"
 __all__ = [
     "Collection",
     "__version__",
+    "answer",
+    "chat",
     "classify",
     "embed_images",
     "embed_texts",

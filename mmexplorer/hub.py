@@ -29,6 +29,9 @@ from mmexplorer.presets import MODEL_TYPES, Preset
 
 PATTERNS = (
     "config.json",
+    "generation_config.json",
+    "chat_template.json",
+    "chat_template.jinja",
     "model*.safetensors",
     "model.safetensors.index.json",
     "preprocessor_config.json",

@@ -12,14 +12,21 @@ from mmexplorer.errors import Refusal
 ROOT = Path(__file__).resolve().parent.parent
 
 # What `model_type` in a checkpoint's config.json may say for each family.
-MODEL_TYPES = {"clip": frozenset({"clip", "siglip"})}
+MODEL_TYPES = {
+    "clip": frozenset({"clip", "siglip"}),
+    "llava": frozenset({"llava", "llava_next", "llava_onevision"}),
+}
 
 CLIP_PAPER = "Radford et al. 2021, https://arxiv.org/abs/2103.00020"
 TINY_CLIP_PAPER = "Wu et al. 2023, https://arxiv.org/abs/2309.12314"
 OPEN_CLIP_PAPER = "Cherti et al. 2023, https://arxiv.org/abs/2212.07143"
+LLAVA_PAPER = "Liu et al. 2023, https://arxiv.org/abs/2310.03744"
+LLAVA_NEXT_PAPER = "Liu et al. 2024, https://llava-vl.github.io/blog/2024-01-30-llava-next/"
+ONEVISION_PAPER = "Li et al. 2024, https://arxiv.org/abs/2408.03326"
 SIGLIP_PAPER = "Zhai et al. 2023, https://arxiv.org/abs/2303.15343"
 
 GROUNDS = frozenset({"embeds", "attends"})
+CHATS = frozenset({"chats"})
 
 
 @dataclass(frozen=True)
@@ -28,8 +35,8 @@ class Preset:
 
     source is a folder relative to the repository's root (revision None) or a Hub repository id (revision a full
     commit hash). disk_bytes is the download, weights and tokenizer. memory_bytes is what the memory budget counts
-    before the model can be measured: float32 weights and about a fifth for activations (toy models: twice their
-    weights). tier is the least hardware on which it is comfortable: "toy", "cpu" or "gpu".
+    before the model can be measured: float32 weights (bfloat16 for tier "gpu") and about a fifth for activations (toy
+    models: twice their weights). tier is the least hardware on which it is comfortable: "toy", "cpu" or "gpu".
     """
 
     key: str
@@ -59,19 +66,27 @@ class Preset:
         return ROOT / self.source
 
 
-def _toy(key: str, label: str, note: str) -> Preset:
+def _toy(
+    key: str,
+    label: str,
+    note: str,
+    family: str = "clip",
+    disk_bytes: int = 4_000_000,
+    paper: str = CLIP_PAPER,
+    abilities: frozenset[str] = GROUNDS,
+) -> Preset:
     return Preset(
         key=key,
         label=label,
-        family="clip",
+        family=family,
         source=f"assets/models/{key}",
         revision=None,
-        disk_bytes=4_000_000,
-        memory_bytes=16_000_000,
+        disk_bytes=disk_bytes,
+        memory_bytes=4 * disk_bytes,
         licence="Apache-2.0",
         gated=False,
-        paper=CLIP_PAPER,
-        abilities=GROUNDS,
+        paper=paper,
+        abilities=abilities,
         tier="toy",
         note=note,
     )
@@ -92,6 +107,15 @@ _PRESETS = (
         "toy-clip-hard-negatives",
         "Toy CLIP, hard negatives",
         "Trained here without one of each swapped pair, but told that its captions are wrong, which taught it to bind.",
+    ),
+    _toy(
+        "toy-llava",
+        "Toy LLaVA",
+        "Trained here on questions about drawn shapes; it sees through the toy CLIP and knows about 200 words.",
+        family="llava",
+        disk_bytes=7_500_000,
+        paper=LLAVA_PAPER,
+        abilities=CHATS,
     ),
     Preset(
         key="tiny-clip",
@@ -168,6 +192,51 @@ _PRESETS = (
         abilities=GROUNDS,
         tier="gpu",
         note="Stable Diffusion 1 reads its prompts with this CLIP; finer patches, and slow on a laptop.",
+    ),
+    Preset(
+        key="llava-onevision-0.5b",
+        label="LLaVA-OneVision 0.5B",
+        family="llava",
+        source="llava-hf/llava-onevision-qwen2-0.5b-ov-hf",
+        revision="74dd0bf867a4cda7950c17663794267c60cf4b40",
+        disk_bytes=1_800_000_000,
+        memory_bytes=4_400_000_000,
+        licence="Apache-2.0",
+        gated=False,
+        paper=ONEVISION_PAPER,
+        abilities=CHATS,
+        tier="cpu",
+        note="The smallest real LLaVA; a picture takes thousands of tokens, so a laptop thinks for a minute or more.",
+    ),
+    Preset(
+        key="llava-1.5-7b",
+        label="LLaVA-1.5 7B",
+        family="llava",
+        source="llava-hf/llava-1.5-7b-hf",
+        revision="b234b804b114d9e37bb655e11cbbb5f5e971b7a9",
+        disk_bytes=14_200_000_000,
+        memory_bytes=17_000_000_000,
+        licence="Llama 2 Community License",
+        gated=False,
+        paper=LLAVA_PAPER,
+        abilities=CHATS,
+        tier="gpu",
+        note="The model of most papers on what a LLaVA looks at: one view of 576 patches, its ends cropped away.",
+    ),
+    Preset(
+        key="llava-v1.6-mistral-7b",
+        label="LLaVA-NeXT (1.6) Mistral 7B",
+        family="llava",
+        source="llava-hf/llava-v1.6-mistral-7b-hf",
+        revision="52320fb52229c8d942b1dcb8b63b3dc8087bc83b",
+        disk_bytes=15_200_000_000,
+        memory_bytes=18_500_000_000,
+        licence="Apache-2.0",
+        gated=False,
+        paper=LLAVA_NEXT_PAPER,
+        abilities=CHATS,
+        tier="gpu",
+        note="The whole picture and up to four tiles of it, close to 3,000 tokens: it reads what LLaVA-1.5 overlooks.",
     ),
 )
 

@@ -22,7 +22,7 @@ from mmexplorer.errors import Refusal
 from mmexplorer.presets import Preset
 from mmexplorer.turns import DeviceLock, wait_until
 
-FAMILIES = {"clip": "mmexplorer.models.clip:load"}
+FAMILIES = {"clip": "mmexplorer.models.clip:load", "llava": "mmexplorer.models.llava:load"}
 
 # Of the memory a device has free, this part is left for activations and for everybody else.
 RESERVE = 0.1

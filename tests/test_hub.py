@@ -150,6 +150,25 @@ def test_only_the_missing_file_is_fetched_after_a_broken_download(server):
     assert fetched == ["GET /store/model.safetensors"]
 
 
+def test_a_checkpoint_in_shards_with_a_chat_template(server):
+    del server.files["model.safetensors"]
+    shards = [f"model-0000{i}-of-00002.safetensors" for i in (1, 2)]
+    index = {"weight_map": {f"weight{i}": name for i, name in enumerate(shards)}}
+    words = {"chat_template.jinja": b"{{ messages }}", "generation_config.json": b"{}"}
+    words["model.safetensors.index.json"] = json.dumps(index).encode()
+    server.files |= words | dict.fromkeys(shards, WEIGHTS)
+    folder = hub.fetch(PRESET)
+    assert {file.name for file in folder.iterdir()} == {
+        *FETCHED - {"model.safetensors"}, *shards, *words
+    }  # fmt: skip
+    (folder / shards[1]).unlink()
+    assert hub.here(PRESET) is None
+    server.requests.clear()
+    hub.fetch(PRESET)
+    assert [request for request in server.requests if shards[1] in request]
+    assert not [request for request in server.requests if shards[0] in request and "resolve" in request]
+
+
 @pytest.mark.parametrize("change", [{"cut_at": 5000}, {"cut_at": 0}, {"body": b"x" * len(WEIGHTS)}])
 def test_damaged_weights_on_disk_are_fetched_again(server, change):
     folder = hub.fetch(PRESET)

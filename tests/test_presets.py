@@ -26,7 +26,7 @@ def test_a_hub_checkpoint_is_pinned(row):
     assert re.fullmatch("[0-9a-f]{40}", row.revision)
     assert re.fullmatch(r"[\w.-]+/[\w.-]+", row.source)
     assert row.family in presets.MODEL_TYPES
-    # The files hold float32 weights, so memory can not be less than what was read from them.
+    # No less than what is read from the files.
     assert row.memory_bytes > row.disk_bytes > 50_000_000
     with pytest.raises(ValueError, match=row.key):
         _ = row.path

@@ -1,8 +1,10 @@
 """The viewer of words against pixels, shared by every tab, as a Gradio component.
 
 Its value is the JSON string made by `mmexplorer.figures.viewer.viewer_payload`; everything after that happens in the
-browser, in the files beside this one. Gradio reads markup and style as templates, so those two contain no backslash,
-backtick, `{{` or `${`, and no data: the script puts labels in as text, never as markup.
+browser, in the files beside this one. A word that is chosen triggers `word` with its index and its text as value, a
+patch that is kept or left `patch` with its index (None when left) and the grid's rows and columns. Gradio
+reads markup and style as templates, so those two contain no backslash, backtick, `{{` or `${`, and no data: the script
+puts labels in as text, never as markup.
 """
 
 from functools import cache
@@ -10,7 +12,17 @@ from pathlib import Path
 
 import gradio as gr
 
-SCRIPTS = ("heatmap.js", "viewer_export.js", "viewer.js")
+SCRIPTS = (
+    "heatmap.js",
+    "viewer_state.js",
+    "viewer_maps.js",
+    "viewer_truth.js",
+    "viewer_picture.js",
+    "viewer_words.js",
+    "viewer_layers.js",
+    "viewer_export.js",
+    "viewer.js",
+)
 EMPTY = "Run a classification to see where it looked."
 
 

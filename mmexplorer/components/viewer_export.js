@@ -39,7 +39,7 @@ function save() {
   context.font = "16px system-ui, sans-serif";
   const score = data.scores?.[word()];
   const caption = [
-    `${data.axis.toLowerCase()} ${data.layers[state.layer]}`,
+    layersText().toLowerCase(),
     typeof score === "number" && `${data.score_name} ${score.toFixed(3)}`,
     `scale 0 to ${number(scaleTop())}`,
     data.method,

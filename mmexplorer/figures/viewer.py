@@ -6,17 +6,17 @@ torch, and not how the maps were made; the drawing itself is in `mmexplorer/comp
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
-from mmexplorer.figures.inline import payload_text
+from mmexplorer.figures import viewer_fit
+from mmexplorer.figures.inline import float32_text, payload_text
 from mmexplorer.results import Grounding
 
 MAX_WORDS = 64
-MAX_LAYERS = 40
 PICTURE_SIDE = 768
 MASK_SIDE = 256
 PIXEL_ART_SIDE = 128
@@ -29,36 +29,51 @@ CAVEAT = (
 
 def viewer_payload(
     grounding: Grounding,
-    masks: Mapping[str, np.ndarray] | None = None,
+    masks: Mapping[str | int, np.ndarray] | None = None,
     *,
     layer: int = -1,
     axis: str = "Layer",
     quantity: str = "relevance",
     score_name: str = "cosine",
     caveat: str = CAVEAT,
+    notes: Sequence[str] = (),
+    max_words: int = MAX_WORDS,
+    word: int | None = None,
+    roles: Sequence[str] | None = None,
+    layer_range: tuple[int, int] | None = None,
+    segments: tuple[Sequence[str], np.ndarray] | None = None,
+    sinks: Sequence[int] = (),
 ) -> str:
     """The value of the viewer component: one JSON string with picture, words, maps, layers and ground truth.
 
-    masks gives, for some of the words, the boolean mask (height, width) of the image's pixels that the word means.
-    layer is the one shown first; axis names what the layers are ("Layer", "Step"), quantity what the maps measure
-    ("relevance", "attention"), score_name what `grounding.scores` are.
+    masks gives, for some of the words, the boolean mask (height, width) of the image's pixels that the word means, by
+    the word's text or, where a text repeats, by its index. layer is the one shown first; axis names what the layers
+    are ("Layer", "Step"), quantity what the maps measure ("relevance", "attention"), score_name what
+    `grounding.scores` are. notes are further sentences under the picture. word is shown first; without it the one that
+    the visitor had chosen stays.
+
+    roles, one per word ("question", "answer"), make the words two groups of flowing text. layer_range, first and last
+    included, makes the layers a range whose mean is shown, beginning with that one. segments are names and the shares
+    (L, W, S) of each word's whole attention that fell on the S segments of a conversation, drawn as a chart over the
+    layers. sinks are the cells of the maps' grid, in reading order, that are marked as such.
 
     Maps are sent as uint8 with one float maximum per map, so a value is off by at most maximum / 510. The picture's
-    longest side is at most 768 pixels. Beyond 64 words the first 64 are kept, beyond 40 layers 40 evenly spaced ones,
-    and a note says so. Raises ValueError for maps that are negative or not finite, or do not fit words and layers.
+    longest side is at most 768 pixels. Beyond max_words the first are kept, beyond 40 layers 40 evenly spaced ones,
+    beyond 4 MB of maps fewer layers (at least 12) and then a coarser grid; a note says so. Raises ValueError for maps
+    that are negative or not finite, or for anything that does not fit words and layers.
     """
     words, layers = len(grounding.words), len(grounding.layers)
-    if grounding.maps.ndim != 4 or grounding.maps.shape[:2] != (layers, words):
-        raise ValueError(f"maps {grounding.maps.shape} do not fit {layers} layers and {words} words.")
-    if not np.isfinite(grounding.maps).all() or grounding.maps.min(initial=0) < 0:
-        raise ValueError("maps must be finite and non-negative.")
-    start = range(layers)[layer] if layers else 0
-    shown = np.unique(np.linspace(0, layers - 1, min(layers, MAX_LAYERS)).round().astype(int))
-    notes = _notes(grounding)
-    kept = _subset(grounding, shown)
-    peaks = kept.maps.max(axis=(2, 3), initial=0)
-    steps = np.divide(255.0, peaks, out=np.zeros(peaks.shape), where=peaks > 0)[..., None, None]
+    _check(grounding, roles, layer_range, segments)
+    shown = viewer_fit.kept_layers(grounding, min(words, max_words))
+    kept = viewer_fit.subset(grounding, shown, max_words)
+    maps, step = viewer_fit.joined(kept.maps)
+    peaks = maps.max(axis=(2, 3), initial=0)
+    gains = np.divide(255.0, peaks, out=np.zeros(peaks.shape), where=peaks > 0)[..., None, None]
     width, height = grounding.image.size
+
+    def place(index: int) -> int:
+        return int(np.abs(shown - range(layers)[index]).argmin()) if layers else 0
+
     payload = {
         "picture": _data_uri(grounding.image),
         "width": width,
@@ -67,23 +82,61 @@ def viewer_payload(
         "box": _rounded(np.array(grounding.box) / [width, height, width, height]),
         "words": kept.words,
         "layers": [_without_axis(name, axis) for name in kept.layers],
-        "rows": kept.maps.shape[2],
-        "columns": kept.maps.shape[3],
-        "maps": base64.b64encode((kept.maps * steps).round().astype(np.uint8).tobytes()).decode("ascii"),
+        "rows": maps.shape[2],
+        "columns": maps.shape[3],
+        "maps": base64.b64encode((maps * gains).round().astype(np.uint8).tobytes()).decode("ascii"),
         "peaks": _rounded(peaks),
         "shares": _rounded(kept.image_share),
         "scores": None if kept.scores is None else _rounded(kept.scores),
-        "truth": [_truth(kept, word, (masks or {}).get(text)) for word, text in enumerate(kept.words)],
-        "layer": int(np.abs(shown - start).argmin()) if layers else 0,
+        "truth": [_truth(kept, i, (masks or {}).get(i, (masks or {}).get(text))) for i, text in enumerate(kept.words)],
+        "layer": place(layer),
         "axis": axis,
         "quantity": quantity,
         "score_name": score_name,
         "method": grounding.method,
         "model": grounding.model,
         "caveat": caveat,
-        "notes": notes,
+        "notes": [
+            *_notes(grounding),
+            *viewer_fit.fit_notes(grounding, len(shown), max_words, step),
+            *_sink_notes(grounding.maps, sinks),
+            *notes,
+        ],
     }
+    if word is not None:
+        payload["word"] = min(word, len(kept.words) - 1)
+    if roles is not None:
+        payload["roles"] = list(roles[:max_words])
+    if layer_range is not None:
+        payload["range"] = [place(end) for end in layer_range]
+    if segments is not None:
+        names, shares = segments
+        payload["segments"] = {"names": list(names), **float32_text(shares[shown, :max_words])}
+    if len(sinks):
+        grid = grounding.maps.shape[2:]
+        payload["sinks"] = sorted({viewer_fit.joined_cell(int(cell), grid, step) for cell in sinks})
     return payload_text(payload)
+
+
+def _check(
+    grounding: Grounding,
+    roles: Sequence[str] | None,
+    layer_range: tuple[int, int] | None,
+    segments: tuple[Sequence[str], np.ndarray] | None,
+) -> None:
+    shape = len(grounding.layers), len(grounding.words)
+    if grounding.maps.ndim != 4 or grounding.maps.shape[:2] != shape:
+        raise ValueError(f"maps {grounding.maps.shape} do not fit {shape[0]} layers and {shape[1]} words.")
+    if not np.isfinite(grounding.maps).all() or grounding.maps.min(initial=0) < 0:
+        raise ValueError("maps must be finite and non-negative.")
+    if roles is not None and len(roles) != shape[1]:
+        raise ValueError(f"{len(roles)} roles do not fit {shape[1]} words.")
+    if layer_range is not None and not 0 <= layer_range[0] <= layer_range[1] < shape[0]:
+        raise ValueError(f"the range {layer_range} does not fit {shape[0]} layers.")
+    if segments is not None and segments[1].shape != (*shape, len(segments[0])):
+        raise ValueError(
+            f"segments {segments[1].shape} do not fit layers, words and names {(*shape, len(segments[0]))}."
+        )
 
 
 def ground_truth_score(
@@ -120,10 +173,11 @@ def _reach(patch: int, tolerance: float, start: float, step: float, pixels: int)
     return slice(max(first, 0), min(max(last, first + 1), pixels))
 
 
-def grounding_npz(grounding: Grounding) -> bytes:
+def grounding_npz(grounding: Grounding, **further: np.ndarray) -> bytes:
     """A compressed NumPy archive of maps, words, layers, image_share, box, method, model and, where given, scores.
 
-    It opens with `numpy.load(file)` and needs no pickle.
+    further arrays, such as the words' roles, go in under their names. It opens with `numpy.load(file)` and needs no
+    pickle; an array that would need one raises ValueError.
     """
     arrays = {
         "maps": grounding.maps.astype(np.float32),
@@ -137,20 +191,8 @@ def grounding_npz(grounding: Grounding) -> bytes:
     if grounding.scores is not None:
         arrays["scores"] = grounding.scores.astype(np.float32)
     file = io.BytesIO()
-    np.savez_compressed(file, **arrays)
+    np.savez_compressed(file, allow_pickle=False, **arrays, **further)
     return file.getvalue()
-
-
-def _subset(grounding: Grounding, layers: np.ndarray) -> Grounding:
-    """The given layers of the first 64 words."""
-    return replace(
-        grounding,
-        words=grounding.words[:MAX_WORDS],
-        layers=tuple(grounding.layers[layer] for layer in layers),
-        maps=grounding.maps[layers, :MAX_WORDS],
-        image_share=grounding.image_share[layers, :MAX_WORDS],
-        scores=None if grounding.scores is None else grounding.scores[:MAX_WORDS],
-    )
 
 
 def _notes(grounding: Grounding) -> list[str]:
@@ -162,11 +204,16 @@ def _notes(grounding: Grounding) -> list[str]:
         notes.append("Hatched: cropped away before the model saw the picture.")
     if grounding.unknown_words:
         notes.append(f"Words this model does not know: {', '.join(grounding.unknown_words)}.")
-    if len(grounding.words) > MAX_WORDS:
-        notes.append(f"Shown: the first {MAX_WORDS} of {len(grounding.words)} words.")
-    if len(grounding.layers) > MAX_LAYERS:
-        notes.append(f"Shown: {MAX_LAYERS} of {len(grounding.layers)} layers or steps, evenly spaced.")
     return notes
+
+
+def _sink_notes(maps: np.ndarray, sinks: Sequence[int]) -> list[str]:
+    """A sentence about marked patches: they tell nothing about a word, and may have been taken out."""
+    if not len(sinks):
+        return []
+    hidden = not maps.reshape(*maps.shape[:2], -1)[..., list(sinks)].any()
+    patches = f"{len(sinks)} patches that draw" if len(sinks) > 1 else "a patch that draws"
+    return [f"Ringed: {patches} attention whatever is said (attention sinks){', here set to zero' if hidden else ''}."]
 
 
 def _without_axis(name: str, axis: str) -> str:

@@ -1,7 +1,7 @@
 """LLaVA-1.5, LLaVA-NeXT and LLaVA-OneVision: conversations about pictures, answered token by token.
 
-Brings together the checkpoint, how it reads a conversation (llava_prompt, llava_pictures) and how it answers
-(llava_generation). Knows nothing of attention maps. Callers hold the device's lock.
+Brings together the checkpoint, how it reads a conversation (llava_prompt, llava_pictures), how it answers
+(llava_generation) and what is kept of an answer (llava_answers). Callers hold the device's lock.
 """
 
 import threading
@@ -9,30 +9,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from PIL import Image
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer, ProcessorMixin
 from transformers.utils import logging
 
 from mmexplorer import runtime
 from mmexplorer.errors import Refusal
+from mmexplorer.models import llava_answers
 from mmexplorer.models.checkpoints import said_as_refusal
+from mmexplorer.models.llava_answers import Answered, KeptAnswers
 from mmexplorer.models.llava_generation import Generation, Sampling
 from mmexplorer.models.llava_pictures import PictureReader
-from mmexplorer.models.llava_prompt import Prompt, Prompter, Turn
-from mmexplorer.models.llava_words import Speller, Word
-from mmexplorer.presets import Preset
+from mmexplorer.models.llava_prompt import Prompt, Prompter
+from mmexplorer.models.llava_words import Speller
+from mmexplorer.presets import MODEL_TYPES, Preset
+from mmexplorer.replies import Attention, Turn, Word
 
 # Every load would otherwise draw a progress bar into the terminal, and advise to install torchvision.
 logging.disable_progress_bar()
 logging.set_verbosity_error()
-
-MODEL_TYPES = frozenset({"llava", "llava_next", "llava_onevision"})
 
 
 def load(preset: Preset, path: str | Path, device: str) -> "LlavaChat":
     """The checkpoint in folder `path` on `device`; Refusal if it is damaged, incomplete or of another family."""
     with said_as_refusal(preset.label):
         config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-        if config.model_type not in MODEL_TYPES:
+        if config.model_type not in MODEL_TYPES["llava"]:
             raise Refusal(f"{preset.label} is a checkpoint of type {config.model_type!r}, not a LLaVA model.")
         model, report = AutoModelForImageTextToText.from_pretrained(
             path,
@@ -76,6 +78,7 @@ class LlavaChat:
         reader = PictureReader(config, image_processor, label)
         self._prompter = Prompter(tokenizer, template, reader, config.image_token_id, self.context, label)
         self._speller = Speller(tokenizer)
+        self._kept = KeptAnswers()
         ends = model.generation_config.eos_token_id
         ends = {*(ends if isinstance(ends, list) else [ends]), tokenizer.eos_token_id}
         self.end_ids = frozenset(token for token in ends if token is not None)
@@ -121,6 +124,43 @@ class LlavaChat:
         """The text of an answer's ids, special tokens left out."""
         return self._speller.decode(ids)
 
+    def name(self, token: int) -> str:
+        """A token on its own, as text or, where it has none, as the tokenizer writes it."""
+        return self._speller.name((), token)
+
     def word_groups(self, ids: Sequence[int]) -> tuple[Word, ...]:
         """Which of an answer's tokens join into which words and punctuation marks."""
         return self._speller.words(ids)
+
+    def keep(self, prompt: Prompt, generation: Generation) -> str:
+        """Keeps the keys and values of an answer as it stands; the handle by which `recall` finds them for a while."""
+        answered = Answered.of(prompt, generation)
+        return self._kept.keep(answered) if answered else ""
+
+    def recall(self, handle: str, turns: Sequence[Turn], ids: Sequence[int]) -> Answered:
+        """The answer of those ids to a conversation: the kept one, or made anew if that is gone.
+
+        turns are as for `prompt`, ids the answer's tokens.
+        """
+        kept = self._kept.get(handle)
+        if kept is None or kept.ids != tuple(ids):
+            kept = llava_answers.answered_again(self.model, self.prompt(turns), ids)
+            if handle:
+                self._kept.keep(kept, handle)
+        return kept
+
+    def forget(self, handle: str | None = None) -> None:
+        """Drops one kept answer, or all of them."""
+        self._kept.forget(handle)
+
+    def attention(self, prompt: Prompt, generation: Generation, images: Sequence[Image.Image]) -> Attention | None:
+        """Where an answer's words, and the last question's, looked in the conversation's pictures.
+
+        None if there are no pictures or the prompt has not been read yet.
+        """
+        answered = Answered.of(prompt, generation)
+        return answered and llava_answers.attention(self, answered, images)
+
+    def close(self) -> None:
+        """Lets go of everything that was kept."""
+        self.forget()

@@ -14,22 +14,9 @@ from transformers import DynamicCache
 
 from mmexplorer.errors import Refusal
 from mmexplorer.models.llava_words import Speller
+from mmexplorer.replies import TokenChoice
 
 ALTERNATIVES = 5
-
-
-@dataclass(frozen=True)
-class TokenChoice:
-    """One token of an answer: its id, the text that it adds ("" for the end) and its probability.
-
-    alternatives are the likeliest tokens, best first, each with id, text and probability. Probabilities are the
-    model's own, whatever temperature the token was drawn with.
-    """
-
-    id: int
-    text: str
-    probability: float
-    alternatives: tuple[tuple[int, str, float], ...]
 
 
 @dataclass(frozen=True)

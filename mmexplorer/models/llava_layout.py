@@ -8,31 +8,10 @@ no tokenizer and no model. Sizes are (width, height), grids (rows, columns).
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 from transformers.image_processing_utils import get_patch_output_size, select_best_resolution
 from transformers.image_utils import ChannelDimension
 
-
-@dataclass(frozen=True)
-class ImageLayout:
-    """What the k image tokens of one picture stand for.
-
-    positions (k,) int64 count from the prompt's first token. boxes (k, 4) float32 are left, top, right, bottom in
-    pixels of the picture of that size (width, height), cut at its borders: empty for newlines and for patches of
-    padding. kind (k,) says "base", "tile" or "newline". base_grid and tile_grid (None without tiles) are the (rows,
-    columns) of their tokens in reading order, newlines left out. box is the part of the picture that the model gets,
-    tiling the (rows, columns) of its tiles, and seen the pictures exactly as fed: the base view, then the tiles.
-    """
-
-    size: tuple[int, int]
-    positions: np.ndarray
-    boxes: np.ndarray
-    kind: np.ndarray
-    base_grid: tuple[int, int]
-    tile_grid: tuple[int, int] | None
-    box: tuple[float, float, float, float]
-    tiling: tuple[int, int] | None = None
-    seen: tuple[Image.Image, ...] = ()
+from mmexplorer.replies import ImageLayout
 
 
 @dataclass(frozen=True)

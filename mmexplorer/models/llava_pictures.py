@@ -11,7 +11,8 @@ from PIL import Image
 
 from mmexplorer.errors import Refusal
 from mmexplorer.models.clip_pictures import resized_size
-from mmexplorer.models.llava_layout import ImageLayout, single_view, tiled_view
+from mmexplorer.models.llava_layout import single_view, tiled_view
+from mmexplorer.replies import ImageLayout
 
 
 class PictureReader:

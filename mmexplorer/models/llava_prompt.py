@@ -10,28 +10,14 @@ from itertools import groupby
 import numpy as np
 import torch
 from jinja2 import TemplateError
-from PIL import Image
 
 from mmexplorer.errors import Refusal
-from mmexplorer.models.llava_layout import ImageLayout
 from mmexplorer.models.llava_pictures import PictureReader
-from mmexplorer.models.llava_words import Word, group
+from mmexplorer.models.llava_words import group
+from mmexplorer.replies import ImageLayout, Segment, Turn, Word
 
-Turn = tuple[str, str, Sequence[Image.Image]]
 # Stand for the texts of turns while the template is filled, so that nothing in a text can pass for the template's.
 OPEN, CLOSE = "\ue000", "\ue001"
-
-
-@dataclass(frozen=True)
-class Segment:
-    """The positions start <= i < stop of a prompt, and what they hold.
-
-    role is "system" (what the template adds), "image", "question" (what the user typed) or "answer" (earlier turns).
-    """
-
-    role: str
-    start: int
-    stop: int
 
 
 @dataclass(frozen=True)
@@ -169,7 +155,7 @@ class Prompter:
         if (found := int((ids == self.image_id).sum())) != expected:
             raise Refusal(f"{self.label} reads {found} image tokens where its pictures have {expected}.")
         if len(ids) >= self.context:
-            pictures = f", {expected} of them for {len(layouts)} pictures" if layouts else ""
+            pictures = f", {expected:,} of them for {len(layouts)} pictures" if layouts else ""
             raise Refusal(
                 f"This conversation has {len(ids):,} tokens{pictures}, and {self.label} reads {self.context:,} at "
                 "most, the answer included; shorten it or take fewer pictures."

@@ -5,21 +5,13 @@ Knows tokenizers, but neither prompts nor models.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from mmexplorer.replies import Word
 
 WORD = re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]+")
 # A piece of text depends on the tokens right before it only: on a space, or on the bytes of one character.
 WINDOW = 8
 UNFINISHED = "�"  # how a character of several tokens reads until its last one
-
-
-@dataclass(frozen=True)
-class Word:
-    """A word or a run of punctuation marks, and the tokens start <= i < stop that it consists of."""
-
-    text: str
-    start: int
-    stop: int
 
 
 def group(text: str, spans: Sequence[tuple[int, int]], first: int = 0) -> tuple[Word, ...]:

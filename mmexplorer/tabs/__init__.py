@@ -6,4 +6,5 @@ The key is what ?tab= in the address selects; then come the label and the module
 TABS = {
     "zero-shot": ("Zero-shot", "mmexplorer.tabs.zero_shot"),
     "embedding-space": ("Embedding space", "mmexplorer.tabs.embedding_space"),
+    "chat": ("Chat", "mmexplorer.tabs.chat"),
 }

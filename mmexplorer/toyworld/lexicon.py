@@ -29,20 +29,6 @@ def spoken_lexicon() -> list[str]:
     asked = [text for texts in PHRASINGS.values() for text in texts]
     said = [word for text in asked for word in re.findall(WORD, re.sub(r"{.*?}", " ", text))]
     others = ["color", "colour", "yes", "no", "zero", "unreadable", "object", "objects", "people", "bigger", "smaller"]
-    others += [
-        "text",
-        "number",
-        "letter",
-        "word",
-        "facing",
-        "us",
-        "away",
-        "does",
-        "do",
-        "are",
-        "is",
-        "it",
-        "this",
-        "one",
-    ]
+    others += ["text", "number", "letter", "word", "facing", "us", "away"]
+    others += ["does", "do", "are", "is", "it", "this", "one", "bottom", "middle"]
     return list(dict.fromkeys([*lexicon(), *said, *others]))

@@ -22,6 +22,7 @@ PHRASINGS = {
               "count the {names}.", "what is the number of {names}?"),
     "relation": ("where is {it} relative to {other}?", "where is {it} compared to {other}?"),
     "is relation": ("is {it} {relation} {other}?", "can you see {it} {relation} {other}?"),
+    "place": ("where is {it}?", "where in the picture is {it}?", "where do you see {it}?"),
     "beside": ("is {it} left or right of {other}?", "is {it} to the left or to the right of {other}?"),
     "stacked": ("is {it} above or below {other}?", "is {it} over or under {other}?"),
     "what relation": ("what is {relation} {other}?", "what do you see {relation} {other}?"),

@@ -18,6 +18,7 @@ from mmexplorer.toyworld.splits import pair_is_seen
 
 ABSENCES = ("random", "popular", "adversarial")
 OPPOSITE = {"left": "right", "right": "left", "above": "below", "below": "above"}
+CLEAR = 0.04  # of the picture's side: nearer to the border of two ninths nobody can say which it is
 MUCH_BIGGER = 1.5  # ratio of radii from which outlines no longer decide which of two things looks bigger
 
 
@@ -234,6 +235,18 @@ def _relation(scene: Scene, rng: random.Random, rules: Rules) -> Question | None
     return Question(typed("relation", rng, it=it, other=other), relation, "relation", about)
 
 
+def _place(scene: Scene, rng: random.Random, rules: Rules) -> Question | None:
+    """Which ninth of the picture something is in; nothing near the border of two is asked about."""
+    index = rng.randrange(len(scene.things))
+    it = _the(scene, index, rng) if scene.things[index].shape in words.SHAPES else None
+    thing = scene.things[index]
+    x, y = (place / side for place, side in zip((thing.x, thing.y), scene.canvas, strict=True))
+    if not it or any(abs(place - border) < CLEAR for place in (x, y) for border in (1 / 3, 2 / 3)):
+        return None
+    down, across = ("top", "", "bottom")[int(3 * y)], ("left", "", "right")[int(3 * x)]
+    return Question(typed("place", rng, it=it), f"{down} {across}".strip() or "middle", "place", (index,))
+
+
 def _inside(inner: Thing, outer: Thing) -> bool:
     return math.dist((inner.x, inner.y), (outer.x, outer.y)) < outer.radius - inner.radius
 
@@ -282,7 +295,7 @@ def _describe(scene: Scene, rng: random.Random, rules: Rules) -> Question:
 
 _WRITERS = {
     "colour": _colour, "shape": _shape, "size": _size, "count": _count, "relation": _relation, "existence": _existence,
-    "reading": _reading, "figure": _figure, "facing": _facing, "describe": _describe,
+    "reading": _reading, "figure": _figure, "facing": _facing, "describe": _describe, "place": _place,
 }  # fmt: skip
-_WEIGHTS = (16, 14, 10, 14, 18, 18, 20, 30, 8, 10)
+_WEIGHTS = (16, 14, 10, 14, 18, 18, 20, 30, 8, 10, 10)
 KINDS = tuple(_WRITERS)

@@ -13,7 +13,7 @@ import numpy as np
 from mmexplorer.toyworld.scenes import CANVAS, Scene, Thing
 from mmexplorer.toyworld.shapes import EXTENT, GRID, fields
 
-WINDOWS = (16, 26, 40, CANVAS)
+WINDOWS = (16, 26, 40, CANVAS, 96)
 LETTER_ADVANCE = 1.24  # distance of letters, in half letter heights
 _FILLS = {"solid": 0.0, "striped": 1.0, "outline": 2.0}
 
@@ -28,7 +28,7 @@ class Annotation:
 
 
 def render(scenes: Sequence[Scene]) -> np.ndarray:
-    """Pictures (n, 64, 64, 3) uint8 of n scenes."""
+    """Pictures (n, height, width, 3) uint8 of n scenes on canvases of one size; ValueError if sizes differ."""
     canvas = np.stack([_background(scene) for scene in scenes])
     for stroke in _strokes(scenes):
         _paint(canvas, *stroke)
@@ -36,15 +36,16 @@ def render(scenes: Sequence[Scene]) -> np.ndarray:
 
 
 def owners(scenes: Sequence[Scene]) -> np.ndarray:
-    """Which thing each pixel shows: its index in its scene, or -1 for the background, (n, 64, 64) int8."""
-    owner = np.full((len(scenes), CANVAS, CANVAS), -1, dtype=np.int8)
+    """Which thing each pixel shows: its index in its scene, or -1 for the background, (n, height, width) int8."""
+    width, height = scenes[0].canvas
+    owner = np.full((len(scenes), height, width), -1, dtype=np.int8)
     for stroke in _strokes(scenes):
         _claim(owner, *stroke)
     return owner
 
 
 def annotate(scene: Scene) -> list[Annotation]:
-    """Names, boxes and masks (64, 64) of a scene's things; what a later thing covers belongs to that one only."""
+    """Names, boxes and masks (height, width) of a scene's things; what a later thing covers belongs to that one."""
     owner = owners([scene])[0]
     annotations = []
     for index, thing in enumerate(scene.things):
@@ -82,6 +83,8 @@ def _marks(thing: Thing) -> list[tuple[str, int, float, float, float, tuple, flo
 def _strokes(scenes: Sequence[Scene]):
     """Yields, layer by layer and window by window, everything that can be painted in one go."""
     _, index = fields()
+    shortest = min(scenes[0].canvas)
+    windows = [*(w for w in WINDOWS if w < shortest), min(shortest, WINDOWS[-1])]
     table, window, layer = [], [], []
     for number, scene in enumerate(scenes):
         depth = 0
@@ -93,7 +96,7 @@ def _strokes(scenes: Sequence[Scene]):
             dark = 0.25 * sum(thing.rgb) / 3
             for name, variant, x, y, radius, rgb, fill in _marks(thing):
                 need = 2 * radius * EXTENT * 1.02 + 3
-                window.append(next((w for w in WINDOWS if w >= need), CANVAS))
+                window.append(next((w for w in windows if w >= need), windows[-1]))
                 layer.append(depth)
                 depth += 1
                 row = (number, owner, index[name][variant], x, y, radius, cos, sin, look.aspect, look.bend, mirror)
@@ -102,18 +105,18 @@ def _strokes(scenes: Sequence[Scene]):
         return
     table, window, layer = np.array(table, dtype=np.float32), np.array(window), np.array(layer)
     for depth in range(layer.max() + 1):
-        for size in WINDOWS:
+        for size in windows:
             chosen = table[(layer == depth) & (window == size)]
             for start in range(0, len(chosen), 32):  # small enough for the cache
                 yield chosen[start : start + 32].T[:, :, None, None], size
 
 
-def _distance(p: np.ndarray, size: int):
-    """Signed distance in pixels in each mark's window, with the window's pixel rows and columns."""
+def _distance(p: np.ndarray, size: int, height: int, width: int):
+    """Signed distance in pixels in each mark's window, with the window's pixel rows and columns on the canvas."""
     x, y, radius, cos, sin, aspect, bend, mirror = p[3:11]
     grid = np.arange(size, dtype=np.float32)
-    left = np.clip(np.floor(x - size / 2), 0, CANVAS - size)
-    top = np.clip(np.floor(y - size / 2), 0, CANVAS - size)
+    left = np.clip(np.floor(x - size / 2), 0, width - size)
+    top = np.clip(np.floor(y - size / 2), 0, height - size)
     columns, rows = left + grid[None, None, :], top + grid[None, :, None]
     dx, dy = (columns + 0.5 - x) / radius, (rows + 0.5 - y) / radius
     u = (dx * cos + dy * sin) * mirror
@@ -129,7 +132,7 @@ def _distance(p: np.ndarray, size: int):
 
 
 def _paint(canvas: np.ndarray, p: np.ndarray, size: int) -> None:
-    distance, rows, columns = _distance(p, size)
+    distance, rows, columns = _distance(p, size, *canvas.shape[1:3])
     softness, line, border, stripes, fill = p[11:16]
     rgb, dark = p[16:19], p[19]
     edge = np.where(fill == 2, np.abs(distance + line / 2) - line / 2, distance)
@@ -148,7 +151,7 @@ def _paint(canvas: np.ndarray, p: np.ndarray, size: int) -> None:
 
 
 def _claim(owner: np.ndarray, p: np.ndarray, size: int) -> None:
-    distance, rows, columns = _distance(p, size)
+    distance, rows, columns = _distance(p, size, *owner.shape[1:])
     scene = np.broadcast_to(p[0].astype(np.int32), distance.shape)
     inside = distance < 0
     rows, columns = np.broadcast_to(rows, distance.shape), np.broadcast_to(columns, distance.shape)
@@ -157,29 +160,31 @@ def _claim(owner: np.ndarray, p: np.ndarray, size: int) -> None:
 
 def _background(scene: Scene) -> np.ndarray:
     first, second = np.array(scene.background, np.float32), np.array(scene.second, np.float32)
+    width, height = scene.canvas
     if scene.style == "textured":
         # Checks, bands or blotches, a few pixels wide.
         cell = 4 + scene.seed % 5
-        grid = np.arange(CANVAS) // cell
+        rows, columns = np.arange(height)[:, None] // cell, np.arange(width)[None, :] // cell
         kind = scene.seed % 3
         if kind == 0:
-            weight = (grid[:, None] + grid[None, :]) % 2
+            weight = (rows + columns) % 2
         elif kind == 1:
-            weight = np.broadcast_to(grid[:, None] % 2, (CANVAS, CANVAS))
+            weight = np.broadcast_to(rows % 2, (height, width))
         else:
-            weight = _noise(scene.seed, 1)[grid[:, None], grid[None, :], 0] / 255
+            weight = _noise(scene, 1)[rows, columns, 0] / 255
     else:
-        ramp = np.arange(CANVAS, dtype=np.float32) / (CANVAS - 1)
-        weight = np.broadcast_to(ramp[:, None] if scene.seed & 1 else ramp[None, :], (CANVAS, CANVAS))
+        down, across = (np.arange(side, dtype=np.float32) / (side - 1) for side in (height, width))
+        weight = np.broadcast_to(down[:, None] if scene.seed & 1 else across[None, :], (height, width))
     return (first + (second - first) * weight[..., None]).astype(np.float32)
 
 
-def _noise(seed: int, channels: int) -> np.ndarray:
-    data = np.random.Generator(np.random.PCG64(seed)).bytes(CANVAS * CANVAS * channels)
-    return np.frombuffer(data, np.uint8).reshape(CANVAS, CANVAS, channels)
+def _noise(scene: Scene, channels: int) -> np.ndarray:
+    width, height = scene.canvas
+    data = np.random.Generator(np.random.PCG64(scene.seed)).bytes(height * width * channels)
+    return np.frombuffer(data, np.uint8).reshape(height, width, channels)
 
 
 def _grain(picture: np.ndarray, scene: Scene) -> np.ndarray:
     if scene.grain:
-        picture = picture + (_noise(scene.seed, 3).astype(np.float32) - 127.5) * (scene.grain / 127.5)
+        picture = picture + (_noise(scene, 3).astype(np.float32) - 127.5) * (scene.grain / 127.5)
     return np.clip(np.floor(picture + 0.5), 0, 255).astype(np.uint8)

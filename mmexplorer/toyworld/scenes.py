@@ -1,7 +1,7 @@
 """What is in a picture: things with their attributes and places, sampled from a seed under the rules of a split.
 
 A scene is the whole truth about its picture; the renderer adds nothing that is not decided here. Positions and radii
-are pixels of a 64 x 64 canvas, y pointing down.
+are pixels of the canvas, y pointing down; things keep their size on a larger one.
 """
 
 import random
@@ -62,6 +62,7 @@ class Scene:
     second: RGB  # far end of a gradient, or the texture's other colour
     grain: int  # amplitude of the noise, 0-255
     seed: int  # of the noise and the texture
+    canvas: tuple[int, int] = (CANVAS, CANVAS)  # width and height in pixels
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,17 @@ def relation_between(a: Thing, b: Thing) -> str:
     return ""
 
 
-class Sampler:
-    """Draws scenes under rules; one instance per random source."""
+def shrunk(scene: Scene, factor: float) -> Scene:
+    """The scene with smaller things at the same places; what is written keeps its size."""
+    things = (t if t.shape == "word" else replace(t, radius=t.radius * factor) for t in scene.things)
+    return replace(scene, things=tuple(things))
 
-    def __init__(self, rng: random.Random, rules: Rules = TRAINING):
-        self.rng, self.rules = rng, rules
+
+class Sampler:
+    """Draws scenes under rules, on a canvas of 64 pixels at least in either direction; one for each random source."""
+
+    def __init__(self, rng: random.Random, rules: Rules = TRAINING, canvas: tuple[int, int] = (CANVAS, CANVAS)):
+        self.rng, self.rules, self.canvas = rng, rules, canvas
 
     def scene(self, kind: str | None = None) -> Scene:
         """One scene of a kind (see KINDS), or of a random kind."""
@@ -122,7 +129,7 @@ class Sampler:
         spread = {"plain": 12, "dark": 12, "textured": 22, "noisy": 12}[style] * (rng.random() < 0.6)
         second = tuple(min(255, max(0, c + rng.randint(-spread, spread))) for c in background)
         grain = rng.randint(10, 28) if style == "noisy" else rng.choice((0, 0, 0, 6))
-        return Scene(tuple(things), kind, style, background, second, grain, rng.getrandbits(32))
+        return Scene(tuple(things), kind, style, background, second, grain, rng.getrandbits(32), self.canvas)
 
     def name(self) -> tuple[str, str]:
         """A colour and a shape that the rules allow."""
@@ -179,13 +186,13 @@ class Sampler:
 
     def place(self, things: list[Thing], gap: float = 2.0) -> list[Thing]:
         """Gives things random places without overlap, shrinking all of them a little whenever that fails."""
-        rng = self.rng
+        rng, (width, height) = self.rng, self.canvas
         while True:
             placed: list[Thing] = []
             for thing in things:
-                reach = min(thing.radius * 1.05, CANVAS / 2 - 1)
+                reach = min(thing.radius * 1.05, min(width, height) / 2 - 1)
                 for _ in range(25):
-                    x, y = rng.uniform(reach, CANVAS - reach), rng.uniform(reach, CANVAS - reach)
+                    x, y = rng.uniform(reach, width - reach), rng.uniform(reach, height - reach)
                     if all((x - o.x) ** 2 + (y - o.y) ** 2 > (thing.radius + o.radius + gap) ** 2 for o in placed):
                         placed.append(replace(thing, x=x, y=y))
                         break
@@ -197,12 +204,11 @@ class Sampler:
 
     def arrange(self, a: Thing, b: Thing, relation: str) -> list[Thing]:
         """Places `a` in a relation to `b` (any of vocabulary.RELATIONS)."""
-        rng = self.rng
+        rng, (width, height) = self.rng, self.canvas
         if relation == "inside":
             radius = max(13.0, b.radius)
-            b = replace(
-                b, radius=radius, size="large", fill="outline", x=32 + rng.uniform(-9, 9), y=32 + rng.uniform(-9, 9)
-            )
+            x, y = self._middle(9)
+            b = replace(b, radius=radius, size="large", fill="outline", x=x, y=y)
             # The room inside an outline depends on its shape; a circle and a square have the most.
             a = replace(a, radius=min(a.radius, radius * 0.42), size="small", x=b.x, y=b.y)
             return [b, a]
@@ -210,7 +216,7 @@ class Sampler:
             distance = 0.7 * (a.radius + b.radius)  # silhouettes do not fill their circles
             angle = rng.choice(((1.0, 0.0), (0.0, 1.0), (0.7, 0.7), (-0.7, 0.7)))
             sign = rng.choice((-1, 1))
-            x, y = 32 + rng.uniform(-5, 5), 32 + rng.uniform(-5, 5)
+            x, y = self._middle(5)
             share = a.radius / (a.radius + b.radius)
             dx, dy = sign * angle[0] * distance, sign * angle[1] * distance
             return [
@@ -224,9 +230,15 @@ class Sampler:
             if relation_between(second, first) == relation:
                 x, y = first.x, first.y
                 swapped = [replace(first, x=second.x, y=second.y), replace(second, x=x, y=y)]
-                if all(t.radius <= min(t.x, t.y, CANVAS - t.x, CANVAS - t.y) + 1 for t in swapped):
+                if all(t.radius <= min(t.x, t.y, width - t.x, height - t.y) + 1 for t in swapped):
                     return swapped
             a, b = replace(a, radius=a.radius * 0.97), replace(b, radius=b.radius * 0.97)
+
+    def _middle(self, spread: float) -> tuple[float, float]:
+        """A place near the middle: up to `spread` pixels away on a small canvas, farther on a longer one."""
+        reaches = (spread + (side - CANVAS) / 2 for side in self.canvas)
+        x, y = (side / 2 + self.rng.uniform(-far, far) for side, far in zip(self.canvas, reaches, strict=True))
+        return x, y
 
     def _together(self, first: tuple[str, str], second: tuple[str, str]) -> bool:
         if self.rules.swaps == "all" or first[0] == second[0] or first[1] == second[1]:
@@ -288,14 +300,14 @@ class Sampler:
 
     def word(self, text: str, *, readable: bool = True, colour: str | None = None) -> Thing:
         """A written word; unreadable ones are two or three pixels high."""
-        rng = self.rng
-        widest = (CANVAS - 6) / max(2.0, len(text) * 1.25)
+        rng, (width, height) = self.rng, self.canvas
+        widest = (width - 6) / max(2.0, len(text) * 1.25)
         radius = min(rng.uniform(5.5, 9.0), widest) if readable else rng.uniform(1.2, 1.8)
         colour = colour or rng.choice(("black", "black", "black", *words.COLOURS))
         rgb = tuple(min(255, max(0, c + rng.randint(-14, 14))) for c in words.COLOUR_REFERENCES[colour][0])
         half = radius * len(text) * 0.62
-        x = rng.uniform(min(half + 2, 32), max(CANVAS - half - 2, 32))
-        y = rng.uniform(radius + 2, CANVAS - radius - 2)
+        x = rng.uniform(min(half + 2, width / 2), max(width - half - 2, width / 2))
+        y = rng.uniform(radius + 2, height - radius - 2)
         look = Look(softness=rng.choice((1.0, 1.0, 1.6)), angle=rng.uniform(-5, 5))
         return Thing("word", colour, "large" if readable else "small", "solid", x, y, radius, rgb, look, text=text)
 

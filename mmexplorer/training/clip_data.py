@@ -90,6 +90,7 @@ def augment(pictures: np.ndarray, rng: random.Random) -> np.ndarray:
     """Photometric noise, blur and JPEG artefacts on half of the pictures, as other programs and cameras leave them."""
     noise = np.random.default_rng(rng.getrandbits(32))
     pictures = pictures.copy()
+    height, width = pictures.shape[1:3]
     for i in range(len(pictures)):
         fate = rng.random()
         if fate < 0.12:
@@ -98,8 +99,9 @@ def augment(pictures: np.ndarray, rng: random.Random) -> np.ndarray:
             pictures[i] = np.asarray(Image.open(data))
         elif fate < 0.24:
             side = rng.randint(34, 56)
-            small = Image.fromarray(pictures[i]).resize((side, side), Image.Resampling.BILINEAR)
-            pictures[i] = np.asarray(small.resize((CANVAS, CANVAS), Image.Resampling.BICUBIC))
+            size = (width * side // CANVAS, height * side // CANVAS)
+            small = Image.fromarray(pictures[i]).resize(size, Image.Resampling.BILINEAR)
+            pictures[i] = np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
         elif fate < 0.4:
             gain, offset = rng.uniform(0.8, 1.15), rng.uniform(-18, 18)
             pictures[i] = np.clip(pictures[i] * gain + offset, 0, 255)

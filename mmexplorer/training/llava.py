@@ -1,6 +1,6 @@
 r"""Trains a toy LLaVA on a trained toy CLIP: `python -m mmexplorer.training.llava --help`.
 
-Three stages, each starting from the one before; the vision tower is CLIP's and stays as it is (Liu et al. 2023, arXiv
+The stages, each starting from the one before; the vision tower is CLIP's and stays as it is (Liu et al. 2023, arXiv
 2304.08485 and 2310.03744). Real LLaVA takes a language model that can speak already; here it learns to in the first
 stage, from the toy world's captions, questions and answers without any picture:
 
@@ -8,8 +8,12 @@ stage, from the toy world's captions, questions and answers without any picture:
   python -m mmexplorer.training.llava --stage align --start runs/llava-language --run runs/llava-align --steps 600
   python -m mmexplorer.training.llava --stage instruct --start runs/llava-align --run runs/llava-instruct --steps 9000
 
+A last one makes a toy LLaVA-NeXT of the result, which reads larger pictures in tiles:
+
+  python -m mmexplorer.training.llava --stage next --start runs/llava-instruct --run runs/llava-next --steps 2000
+
 A run writes checkpoints, resumes from the last one when started again, and ends with a folder that
-`LlavaForConditionalGeneration.from_pretrained` loads. Batches depend on the stage and step only.
+`from_pretrained` of transformers' own class loads. Batches depend on the stage and step only.
 """
 
 import argparse
@@ -23,8 +27,10 @@ from torch.utils.data import DataLoader
 
 from mmexplorer.presets import preset
 from mmexplorer.training.clip import learning_rate, pixels
-from mmexplorer.training.llava_data import IGNORED, PATCHES, STAGES, Batch, Batches
-from mmexplorer.training.llava_model import IMAGE, SPECIAL, build_chat_processor, build_llava
+from mmexplorer.training.llava_data import IGNORED, Batch, Batches
+from mmexplorer.training.llava_forms import STAGES
+from mmexplorer.training.llava_model import IMAGE, SPECIAL, build_chat_processor, build_llava, build_llava_next
+from mmexplorer.training.llava_tiles import packed
 
 CHECKPOINT = "checkpoint.pt"
 QUICK_STEPS = 6
@@ -38,9 +44,11 @@ class Run:
     def __init__(self, folder: Path, stage: str, steps: int, size: int, peak: float, clip: Path, start: Path | None):
         self.folder, self.stage, self.steps, self.size, self.peak = folder, stage, steps, size, peak
         torch.manual_seed(0)
-        self.model = build_llava(clip)
-        # On a CPU the fused attention's backward pass takes longer than all the rest of a model this small.
-        self.model.set_attn_implementation("eager")
+        self.model = (build_llava_next if stage == "next" else build_llava)(clip)
+        # On a CPU the fused attention's backward pass takes longer than all the rest of a model this small, until
+        # sequences are as long as those with tiles.
+        self.fused = stage == "next"
+        self.model.set_attn_implementation("sdpa" if self.fused else "eager")
         self.model.model.vision_tower.requires_grad_(False)
         if stage == "align":
             self.model.model.language_model.requires_grad_(False)
@@ -60,11 +68,18 @@ class Run:
         if self.checkpoint.exists():
             self._restore()
         elif start is not None:
-            self.model.load_state_dict(torch.load(start / CHECKPOINT, weights_only=True)["model"])
+            self._begin(torch.load(start / CHECKPOINT, weights_only=True)["model"])
 
     @property
     def checkpoint(self) -> Path:
         return self.folder / CHECKPOINT
+
+    @torch.no_grad()
+    def _begin(self, weights: dict[str, torch.Tensor]) -> None:
+        """Takes over weights; words that are new at the end of the vocabulary, and a newline, keep random ones."""
+        own = self.model.state_dict()
+        for name, value in weights.items():
+            own[name][: len(value)] = value
 
     def _restore(self) -> None:
         state = torch.load(self.checkpoint, weights_only=True)
@@ -105,23 +120,29 @@ class Run:
 
     def _logits(self, data: Batch) -> torch.Tensor:
         """Logits (k, words) at the k positions whose next token is to be predicted."""
-        inner = self.model.model
         embeddings = self.model.get_input_embeddings()(data.ids)
         if data.pictures is not None:
-            with torch.no_grad():
-                hidden = inner.vision_tower(pixels(data.pictures), output_hidden_states=True).hidden_states
-            patches = inner.multi_modal_projector(hidden[self.model.config.vision_feature_layer][:, 1:])
-            first = int((data.ids[0] == SPECIAL.index(IMAGE)).nonzero()[0])
-            embeddings = torch.cat(
-                [embeddings[:, :first], patches.to(embeddings.dtype), embeddings[:, first + PATCHES :]], dim=1
-            )
-        mask = torch.zeros(data.sees.shape).masked_fill(~data.sees, torch.finfo(torch.bfloat16).min)[:, None]
-        mask = mask.to(torch.bfloat16)
-        output = inner.language_model(
+            here = (data.ids == SPECIAL.index(IMAGE))[..., None].expand_as(embeddings)
+            embeddings = embeddings.masked_scatter(here, self._image_tokens(data).to(embeddings.dtype))
+        mask = data.sees[:, None]
+        if not self.fused:
+            mask = torch.zeros(mask.shape, dtype=torch.bfloat16).masked_fill(~mask, torch.finfo(torch.bfloat16).min)
+        output = self.model.model.language_model(
             inputs_embeds=embeddings, attention_mask=mask, position_ids=data.positions, use_cache=False
         )
         predicting = data.labels[:, 1:] != IGNORED
         return self.model.lm_head(output.last_hidden_state[:, :-1][predicting])
+
+    def _image_tokens(self, data: Batch) -> torch.Tensor:
+        """What stands in the place of the image tokens (p, k, width) of p pictures."""
+        inner = self.model.model
+        with torch.no_grad():
+            views = pixels(data.pictures.reshape(-1, *data.pictures.shape[-3:]))
+            hidden = inner.vision_tower(views, output_hidden_states=True).hidden_states
+        patches = inner.multi_modal_projector(hidden[self.model.config.vision_feature_layer][:, 1:])
+        if data.size is None:
+            return patches
+        return packed(patches.unflatten(0, data.pictures.shape[:2]), inner.image_newline, *data.size)
 
     def train(self, every: int, until: int | None = None) -> None:
         """Trains to the last step, or to step `until` of the same schedule; logs and saves every so many steps."""
@@ -150,7 +171,7 @@ class Run:
     def export(self, folder: Path) -> None:
         """Writes the model in half precision, with its processor, as `from_pretrained` expects them."""
         self.model.to(torch.float16).save_pretrained(folder)
-        build_chat_processor().save_pretrained(folder)
+        build_chat_processor(tiled=self.stage == "next").save_pretrained(folder)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -166,7 +187,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, help="folder for the finished model (default: RUN/model)")
     parser.add_argument("--steps", type=int, default=9000)
     parser.add_argument("--until", type=int, help="stop after this step of the schedule")
-    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads for the model")
     parser.add_argument("--every", type=int, default=100, help="steps between log lines and checkpoints")

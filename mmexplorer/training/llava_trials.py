@@ -10,34 +10,44 @@ from dataclasses import dataclass
 from mmexplorer.toyworld import vocabulary as words
 from mmexplorer.toyworld.descriptions import glyph, is_readable
 from mmexplorer.toyworld.questions import ABSENCES, Question, ask, existence
-from mmexplorer.toyworld.scenes import TRAINING, Rules, Sampler, Scene, relation_between, rng_for
+from mmexplorer.toyworld.scenes import CANVAS, TRAINING, Rules, Sampler, Scene, relation_between, rng_for, shrunk
 
+Canvas = tuple[int, int]
+SMALL, LARGE = (CANVAS, CANVAS), (2 * CANVAS, 2 * CANVAS)
 UNSEEN = Rules(pairs="unseen")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A question about a scene, the part of its group that it belongs to, and the turns that came before it."""
+    """A question about a scene, the part of its group that it belongs to, and the turns that came before it.
+
+    They are about `older`, a picture that came first, if there is one; without such turns both come with the question.
+    """
 
     scene: Scene
     question: Question
     part: str = ""
     before: tuple[Question, ...] = ()
+    older: Scene | None = None
 
 
 Keep = Callable[[Scene, Question, int], bool]  # of the question that would become number int of its group
 Part = Callable[[Scene, Question], str]
 
 
-def exact_trials(scale: float = 1.0) -> dict[str, list[Trial]]:
+def exact_trials(scale: float = 1.0, canvas: Canvas = SMALL) -> dict[str, list[Trial]]:
     """Groups whose answers are right or wrong as a whole; `scale` multiplies every number of samples.
 
+    Scenes stand on a canvas (width, height). Where it is a large one there are two groups more: about things too small
+    for the base view, and about small scenes, to be shown enlarged.
+
     Counting is asked equally often with each answer. Figures of "unseen pairs" are about single objects whose
-    combination of colour and shape training never draws; "third turn" repeats "any question" after two others.
+    combination of colour and shape training never draws. "third turn" repeats "any question" after two others, and
+    "newest of two pictures" repeats it with another picture before, half of the time with a question about that.
     """
 
     def some(name: str, kind: str | None, samples: int, keep: Keep = _always, **how) -> list[Trial]:
-        return _drawn(name, kind, scaled(samples, scale), keep, **how)
+        return _drawn(name, kind, scaled(samples, scale), keep, **({"canvas": canvas} | how))
 
     groups = {
         "colour": some("colour", "colour", 400),
@@ -49,17 +59,23 @@ def exact_trials(scale: float = 1.0) -> dict[str, list[Trial]]:
         "counting, none there": some("none", "count", 100, lambda s, q, i: q.answer == "zero"),
         "left/right/above/below": some("side", "relation", 600, lambda s, q, i: bool(_side(s, q)), part=_form),
         "inside": some("inside", "relation", 100, lambda s, q, i: not _side(s, q), of="pair", part=_form),
+        "place in the picture": some("place", "place", 300),
         "reading": some("reading", "reading", 400, _asks_for_text, of="word", part=_glyph),
         "unreadable text": some("unreadable", "reading", 100, _is_unreadable, of="word", part=_form),
         "left/right of a person": some("figure", "figure", 300, of="figure", part=_facing),
         "facing": some("facing", "facing", 200, of="figure"),
         "any question": some("any", None, 300),
     }
+    if canvas != SMALL:
+        for kind in ("colour", "shape"):
+            groups[f"{kind}, tiny things"] = some(f"tiny {kind}", kind, 200, of="several", factor=0.7)
+        groups["any question, small scene enlarged"] = some("enlarged", None, 300, canvas=SMALL)
     groups["any question, third turn"] = [_continued(t, i) for i, t in enumerate(groups["any question"])]
+    groups["any question, newest of two pictures"] = [_later(t, i) for i, t in enumerate(groups["any question"])]
     return groups
 
 
-def existence_trials(scale: float = 1.0) -> dict[str, list[Trial]]:
+def existence_trials(scale: float = 1.0, canvas: Canvas = SMALL) -> dict[str, list[Trial]]:
     """For each of ABSENCES as many questions about things that are there as about things that are not, as in POPE."""
     groups = {}
     for absence in ABSENCES:
@@ -67,16 +83,16 @@ def existence_trials(scale: float = 1.0) -> dict[str, list[Trial]]:
         while len(found) < 2 * scaled(200, scale):
             rng = rng_for(f"llava test existence {absence}", seed)
             seed += 1
-            scene = Sampler(rng).scene()
+            scene = Sampler(rng, canvas=canvas).scene()
             pair = existence(scene, rng), existence(scene, rng, absence)
             found += [Trial(scene, question) for question in pair] if all(pair) else []
         groups[absence] = found
     return groups
 
 
-def description_trials(scale: float = 1.0) -> list[Trial]:
+def description_trials(scale: float = 1.0, canvas: Canvas = SMALL) -> list[Trial]:
     """Scenes of every kind, to be described."""
-    return _drawn("describe", "describe", scaled(300, scale), _always)
+    return _drawn("describe", "describe", scaled(300, scale), _always, canvas=canvas)
 
 
 def scaled(samples: int, scale: float) -> int:
@@ -97,13 +113,15 @@ def _drawn(
     of: str | None = None,
     rules: Rules = TRAINING,
     part: Part = lambda scene, question: "",
+    canvas: Canvas = SMALL,
+    factor: float = 1.0,
 ) -> list[Trial]:
-    """Questions of a kind that are kept, about scenes of one kind or of all."""
+    """Questions of a kind that are kept, about scenes of one kind or of all, whose things are shrunk by a factor."""
     found, seed = [], 0
     while len(found) < samples:
         rng = rng_for(f"llava test {name}", seed)
         seed += 1
-        scene = Sampler(rng, rules).scene(of)
+        scene = shrunk(Sampler(rng, rules, canvas).scene(of), factor)
         question = ask(scene, rng, kind, rules)
         if question and keep(scene, question, len(found)):
             found.append(Trial(scene, question, part(scene, question)))
@@ -115,6 +133,15 @@ def _continued(trial: Trial, number: int) -> Trial:
     rng = rng_for("llava test turns", number)
     before = _other(trial.scene, rng, trial.question), _other(trial.scene, rng, trial.question)
     return Trial(trial.scene, trial.question, trial.part, before)
+
+
+def _later(trial: Trial, number: int) -> Trial:
+    """The same question with another picture before: in the same message, or in one with a question of its own."""
+    rng = rng_for("llava test pictures", number)
+    older = Sampler(rng, canvas=trial.scene.canvas).scene()
+    if number % 2:
+        return Trial(trial.scene, trial.question, "both in one message", (), older)
+    return Trial(trial.scene, trial.question, "after a question about the older", (ask(older, rng),), older)
 
 
 def _other(scene: Scene, rng: random.Random, question: Question) -> Question:

@@ -4,6 +4,7 @@ Without Chromium the tests are skipped, unless CI is set: there they fail.
 """
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,88 @@ def zero_shot_tab():
 def tab(visit, address):
     """The zero-shot tab, freshly opened."""
     return ZeroShot(visit(address))
+
+
+class Chat:
+    """The chat tab on a page, as a visitor handles it."""
+
+    def __init__(self, page):
+        self.page = page
+        self.status = page.locator("#chat-status .mmx-status")
+        self.talk, self.viewer, self.tokens = (page.locator(f"#chat-{name}") for name in ("talk", "viewer", "tokens"))
+        page.locator("#chat-ask").wait_for()
+
+    def upload(self, *paths) -> None:
+        """Pictures for the next question, beside those that are there."""
+        there = self.pictures()
+        self.page.locator("#chat-strip input[type=file]").first.set_input_files([str(path) for path in paths])
+        self.page.locator("#chat-strip button[aria-label^=Thumbnail]").nth(there + len(paths) - 1).wait_for()
+
+    def pictures(self) -> int:
+        return self.page.locator("#chat-strip button[aria-label^=Thumbnail]").count()
+
+    def typed(self) -> str:
+        return self.page.locator("#chat-question textarea").input_value()
+
+    def choose(self, name: str, option: str) -> None:
+        """An option, by a part of its name, of the list with that id; waits until the answer to that is there."""
+        with self.finished():
+            self.page.locator(f"#chat-{name} input").click()
+            self.page.get_by_role("option", name=option).click()
+
+    def open_card(self, title: str) -> None:
+        self.page.locator("#chat-card input").click()
+        self.page.get_by_role("option", name=title).click()
+
+    @contextmanager
+    def finished(self):
+        """Waits until what the block starts has come to an end, whatever that is."""
+        self.status.evaluate("line => { line.dataset.old = 'yes'; }")
+        yield
+        self.page.wait_for_function(
+            """() => {
+                const line = document.querySelector('#chat-status .mmx-status');
+                return line && !line.dataset.old && !line.classList.contains('mmx-busy');
+            }""",
+            timeout=90_000,
+        )
+
+    def ask(self, question: str) -> str:
+        """The answer, with all that the page shows of it."""
+        with self.finished():
+            self.page.locator("#chat-question textarea").fill(question)
+            self.page.locator("#chat-ask").click()
+        return self.said()[-1]
+
+    def example(self, number: int) -> str:
+        self.page.locator("#chat-examples button").nth(number).click()
+        self.page.wait_for_function(
+            "() => document.querySelector('#chat-meta').textContent.includes('written')", timeout=90_000
+        )
+        self.viewer.locator(".chip").first.wait_for()
+        return self.said()[-1]
+
+    def said(self) -> list[str]:
+        """The texts of the conversation, questions and answers in turn."""
+        texts = self.talk.locator("[data-testid=user] .message-content, [data-testid=bot] .message-content")
+        return [text.replace("\u200b", "").strip() for text in texts.all_inner_texts() if text.strip()]
+
+    def chips(self) -> list[str]:
+        return self.viewer.locator(".chip").all_inner_texts()
+
+    def toast(self) -> str:
+        text = self.page.get_by_test_id("toast-text").last
+        text.wait_for()
+        return text.inner_text()
+
+
+@pytest.fixture
+def chat_tab():
+    """A function that makes a page the chat tab of a visitor."""
+    return Chat
+
+
+@pytest.fixture
+def chat(visit, address):
+    """The chat tab, freshly opened."""
+    return Chat(visit(f"{address}/?tab=chat"))

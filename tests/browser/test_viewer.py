@@ -115,7 +115,7 @@ def figures(page) -> dict[str, str]:
 
 
 def lit(page) -> list[float]:
-    return page.eval_on_selector_all("#main .chip", "chips => chips.map(c => +c.style.getPropertyValue('--lit'))")
+    return page.eval_on_selector_all("#main .chip", "chips => chips.map(c => Number(c.dataset.lit))")
 
 
 def click_patch(page, row, column):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmexplorer.figures import viewer_fit
 from mmexplorer.figures.viewer import ground_truth_score, grounding_npz, viewer_payload
 from mmexplorer.results import Grounding
 
@@ -226,6 +227,95 @@ def test_masks_of_another_size_are_refused():
         viewer_payload(grounding(np.ones((1, 1, 2, 2)), words=("w",)), {"w": np.ones((4, 4), dtype=bool)})
 
 
+def test_what_only_conversations_have_is_left_out_otherwise():
+    payload = json.loads(viewer_payload(grounding(np.ones((2, 2, 2, 2)))))
+    assert not {"roles", "range", "segments", "sinks", "word"} & set(payload)
+
+
+def test_a_conversation_carries_roles_range_segments_sinks_and_notes():
+    shares = np.random.default_rng(0).random((3, 2, 4)).astype(np.float32)
+    payload = json.loads(
+        viewer_payload(
+            grounding(np.ones((3, 2, 2, 2))),
+            roles=("question", "answer"),
+            layer_range=(1, 2),
+            segments=(("system", "image", "question", "answer"), shares),
+            sinks=(3, 0),
+            word=1,
+            notes=("View: relative.",),
+        )
+    )
+    assert (payload["roles"], payload["range"], payload["word"]) == (["question", "answer"], [1, 2], 1)
+    assert payload["segments"]["names"] == ["system", "image", "question", "answer"]
+    sent = np.frombuffer(base64.b64decode(payload["segments"]["float32"]), "<f4").reshape(3, 2, 4)
+    assert np.array_equal(sent, shares)
+    assert payload["sinks"] == [0, 3]
+    sentence = "Ringed: 2 patches that draw attention whatever is said (attention sinks)."
+    assert payload["notes"] == [sentence, "View: relative."]
+
+
+def test_sinks_that_were_taken_out_are_said_to_be():
+    value = grounding([[one_hot(2, 2, 0, 0)]])
+    said = [json.loads(viewer_payload(value, sinks=(cell,)))["notes"][0] for cell in (0, 1)]
+    assert said[0] == "Ringed: a patch that draws attention whatever is said (attention sinks)."
+    assert said[1] == "Ringed: a patch that draws attention whatever is said (attention sinks), here set to zero."
+
+
+def test_a_long_answer_keeps_as_many_words_as_asked_for_and_its_first_word_among_them():
+    value = grounding(np.ones((1, 5, 1, 1)))
+    shares = np.arange(5, dtype=np.float32).reshape(1, 5, 1)
+    payload = json.loads(
+        viewer_payload(value, max_words=3, roles=("question",) * 5, segments=(("image",), shares), word=4)
+    )
+    assert payload["words"] == ["word 0", "word 1", "word 2"]
+    assert payload["roles"] == ["question"] * 3 and payload["word"] == 2
+    assert np.frombuffer(base64.b64decode(payload["segments"]["float32"]), "<f4").tolist() == [0, 1, 2]
+    assert payload["notes"] == ["Shown: the first 3 of 5 words."]
+
+
+def test_range_segments_and_sinks_follow_maps_that_were_made_smaller(monkeypatch):
+    monkeypatch.setattr(viewer_fit, "MAX_BYTES", viewer_fit.MIN_LAYERS * 4)
+    maps = np.arange(23, dtype=np.float32)[:, None, None, None] * np.ones((1, 1, 4, 4), dtype=np.float32)
+    shares = np.arange(23, dtype=np.float32).reshape(23, 1, 1)
+    mask = np.zeros((8, 8), dtype=bool)
+    mask[:2, :2] = True
+    payload = json.loads(
+        viewer_payload(
+            grounding(maps), {0: mask}, layer_range=(8, 14), segments=(("image",), shares), sinks=(0, 1, 15), layer=8
+        )
+    )
+    assert payload["layers"] == [str(layer) for layer in range(0, 23, 2)]
+    assert payload["range"] == [4, 7] and payload["layer"] == 4
+    assert (payload["rows"], payload["columns"], payload["sinks"]) == (2, 2, [0, 3])
+    assert decoded(payload)[:, 0, 0, 0].tolist() == list(range(0, 23, 2))
+    sent = np.frombuffer(base64.b64decode(payload["segments"]["float32"]), "<f4")
+    assert sent.tolist() == list(range(0, 23, 2))
+    assert len(payload["truth"][0]["ious"]) == 12
+    assert any("2 by 2 of the 4 x 4 patches" in note for note in payload["notes"])
+
+
+def test_a_mask_belongs_to_a_word_by_text_or_where_texts_repeat_by_index():
+    one, other = np.zeros((2, 8, 8), dtype=bool)
+    one[0, 0] = other[5:, 5:] = True
+    value = grounding(np.ones((1, 3, 2, 2)), words=("red", "blue", "red"))
+    truth = json.loads(viewer_payload(value, {"blue": other, 0: one}))["truth"]
+    assert [entry and mask_from_outline(entry["outline"], (8, 8)).sum() for entry in truth] == [1, 9, None]
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ({"roles": ("answer",)}, "1 roles do not fit 2 words"),
+        ({"layer_range": (0, 2)}, "does not fit 2 layers"),
+        ({"layer_range": (1, 0)}, "does not fit 2 layers"),
+        ({"segments": (("image",), np.ones((2, 2, 2)))}, "do not fit layers, words and names"),
+    ],
+)
+def test_what_does_not_fit_words_and_layers_is_refused(bad, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        viewer_payload(grounding(np.ones((2, 2, 2, 2))), **bad)
+
+
 def test_archive_opens_without_pickle_and_holds_the_exact_maps():
     maps = np.random.default_rng(0).random((2, 3, 4, 5)).astype(np.float32)
     value = grounding(maps, words=("a", "naïve", "猫"), scores=np.array([0.1, 0.2, 0.3]), method="m", model="toy-clip")
@@ -239,3 +329,11 @@ def test_archive_opens_without_pickle_and_holds_the_exact_maps():
         assert archive["scores"].tolist() == pytest.approx([0.1, 0.2, 0.3])
     with np.load(io.BytesIO(grounding_npz(replace(value, scores=None)))) as archive:
         assert "scores" not in archive
+
+
+def test_archive_takes_further_arrays_but_nothing_that_would_be_pickled():
+    value = grounding(np.ones((1, 1, 2, 2)))
+    with np.load(io.BytesIO(grounding_npz(value, roles=np.array(["answer"])))) as archive:
+        assert archive["roles"].tolist() == ["answer"] and archive["words"].tolist() == ["word 0"]
+    with pytest.raises(ValueError, match="pickle"):
+        grounding_npz(value, roles=np.array([None]))

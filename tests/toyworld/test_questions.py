@@ -140,6 +140,20 @@ def check_relation(scene, text, answer):
     return first, second
 
 
+def check_place(scene, text, answer):
+    (phrase,) = references(text)
+    index = only(phrase, scene)
+    thing, sides = scene.things[index], scene.canvas
+    ninth = [int(3 * at / side) - 1 for at, side in zip((thing.x, thing.y), sides, strict=True)]
+    across = ("right" in tokens(answer)) - ("left" in tokens(answer))
+    down = ("bottom" in tokens(answer)) - ("top" in tokens(answer))
+    assert [across, down] == ninth and (answer == "middle") == (ninth == [0, 0])
+    # A hair's breadth may not decide.
+    for at, side in zip((thing.x, thing.y), sides, strict=True):
+        assert min(abs(at / side - 1 / 3), abs(at / side - 2 / 3)) >= 0.04
+    return (index,)
+
+
 def check_reading(scene, text, answer):
     (index,) = (i for i, thing in enumerate(scene.things) if thing.shape == "word")
     thing = scene.things[index]

@@ -170,3 +170,30 @@ def test_texture_mixes_two_colours(make_scene, seed):
     scene = make_scene(style="textured", background=(200, 200, 200), second=(220, 220, 220), seed=seed)
     (picture,) = render([scene])
     assert picture.min() >= 200 and picture.max() <= 220 and len(np.unique(picture)) >= 2
+
+
+@pytest.mark.parametrize("canvas", [(128, 128), (192, 64), (64, 96)])
+def test_a_larger_canvas_moves_things_and_changes_nothing_else(make_thing, make_scene, canvas):
+    width, height = canvas
+    small = make_scene(make_thing("star"))
+    moved = make_thing("star", x=width - 32.0, y=height - 32.0)
+    large = make_scene(moved, canvas=canvas)
+    assert np.array_equal(render([large])[0, height - 64 :, width - 64 :], render([small])[0])
+    (annotation,), (alone,) = annotate(large), annotate(small)
+    assert annotation.mask.shape == (height, width)
+    assert np.array_equal(annotation.mask[height - 64 :, width - 64 :], alone.mask)
+    assert annotation.mask.sum() == alone.mask.sum()
+
+
+@pytest.mark.parametrize("style", words.STYLES)
+def test_backgrounds_fill_larger_canvases(make_scene, style):
+    colours = {"background": (250, 240, 230), "second": (200, 190, 180)}
+    for seed in range(3):  # the three textures
+        scene = make_scene(style=style, canvas=(192, 64), grain=20 * (style == "noisy"), seed=seed, **colours)
+        (picture,) = render([scene])
+        assert picture.shape == (64, 192, 3) and (picture > 140).all()
+
+
+def test_scenes_of_different_sizes_are_not_drawn_together(make_scene):
+    with pytest.raises(ValueError):
+        render([make_scene(), make_scene(canvas=(128, 64))])

@@ -4,16 +4,17 @@ import hashlib
 import itertools
 import math
 from collections import Counter
+from statistics import mean
 
 import pytest
 
 from mmexplorer.toyworld import vocabulary as words
 from mmexplorer.toyworld.renderer import annotate
-from mmexplorer.toyworld.scenes import CANVAS, KINDS, Rules, Sampler, relation_between, rng_for
+from mmexplorer.toyworld.scenes import CANVAS, KINDS, Rules, Sampler, relation_between, rng_for, shrunk
 from mmexplorer.toyworld.splits import UNSEEN_PAIRS, arrangement_is_seen, swap_is_kept
 
 # Made on Linux x86-64 with Python 3.11; any other machine must agree.
-SCENES_SHA256 = "d296df848931c3f311559dd2c2a121da20ac29684aec2b30962a5c0e0e53505d"
+SCENES_SHA256 = "6bc115700b88e25f0745fc271a50cb127a7de25e831f4746783b27ab13d8ff44"
 
 
 def _named(scene):
@@ -214,3 +215,27 @@ def test_every_kind_style_and_fill_is_drawn(training_scenes):
     assert {t.size for t in things} == set(words.SIZES)
     assert {t.facing for t in things if t.shape == "person"} == {"viewer", "away"}
     assert {t.direction for t in things if t.shape == "arrow"} == set(words.DIRECTIONS)
+
+
+@pytest.mark.parametrize("canvas", [(128, 128), (192, 64), (64, 96)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_larger_canvases_are_filled_with_things_of_the_same_size(canvas, kind):
+    width, height = canvas
+    scenes = [Sampler(rng_for("canvas", seed), canvas=canvas).scene(kind) for seed in range(40)]
+    things = [thing for scene in scenes for thing in scene.things]
+    assert all(0 < t.x < width and 0 < t.y < height for t in things)
+    assert all(scene.canvas == canvas for scene in scenes)
+    small = [Sampler(rng_for("canvas", seed)).scene(kind) for seed in range(40)]
+    radii = [mean(t.radius for scene in some for t in scene.things) for some in (scenes, small)]
+    assert 0.8 < radii[0] / radii[1] < 1.5
+    for side, places in ((width, [t.x for t in things]), (height, [t.y for t in things])):
+        assert max(places) - min(places) > 0.55 * side
+
+
+def test_shrunk_things_stay_where_they_are():
+    scene = Sampler(rng_for("shrunk", 0)).scene("several")
+    smaller = shrunk(scene, 0.5)
+    assert [(t.x, t.y, t.radius) for t in smaller.things] == [(t.x, t.y, t.radius / 2) for t in scene.things]
+    word = Sampler(rng_for("shrunk", 1)).scene("word")
+    texts = [[t for t in some.things if t.shape == "word"] for some in (word, shrunk(word, 0.5))]
+    assert texts[0] == texts[1] != []

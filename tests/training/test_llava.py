@@ -6,17 +6,21 @@ from itertools import chain
 import pytest
 import torch
 from PIL import Image
-from transformers import AutoProcessor, LlavaForConditionalGeneration
+from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.generation import GenerationConfig
 
 from mmexplorer.presets import preset
-from mmexplorer.training import llava
+from mmexplorer.toyworld.lexicon import spoken_lexicon
+from mmexplorer.training import llava, llava_data
 from mmexplorer.training.clip import pixels
-from mmexplorer.training.llava_data import IGNORED, PATCHES, Batches
-from mmexplorer.training.llava_model import ASSISTANT, EOS, SPECIAL, USER, build_chat_processor
+from mmexplorer.training.llava_data import IGNORED, Batch, Batches
+from mmexplorer.training.llava_forms import FORMS
+from mmexplorer.training.llava_model import ASSISTANT, EOS, IMAGE, SPECIAL, USER, build_chat_processor
+from mmexplorer.training.llava_tiles import views
 
 CLIP = preset("toy-clip").path
-SHARED = 2 + PATCHES  # BOS, USER and the picture
+EOS_ID, IMAGE_ID, USER_ID, ASSISTANT_ID = (SPECIAL.index(name) for name in (EOS, IMAGE, USER, ASSISTANT))
+STEPS_OF = {1: 8, 2: 3, 3: 7}  # steps of the stage "instruct" whose conversations have so many pictures
 
 
 @pytest.fixture(autouse=True)
@@ -34,66 +38,94 @@ def run_in(folder, stage="instruct", steps=4, until=None, start=None):
     return run
 
 
-def turns_of(ids: list[int]) -> list[list[int]]:
-    """The turns of a sequence after its picture, each with its EOS."""
-    turns, turn = [], []
-    for token in ids[SHARED:]:
-        turn.append(token)
-        if token == SPECIAL.index(EOS):
-            turns.append(turn)
-            turn = []
-    return turns
+def conversations(data: Batch) -> list[list[tuple[list[int], int]]]:
+    """Of each sequence the conversations that it packs: their ids, and where their last answers begin."""
+    packed = []
+    for ids in data.ids.tolist():
+        shared = len(ids) - ids[::-1].index(IMAGE_ID)  # up to the newest picture
+        starts = [i + 1 for i in range(shared) if ids[i] == ASSISTANT_ID]
+        found = [(ids[: ids.index(EOS_ID, start) + 1], start) for start in starts]
+        turns, start = [], shared
+        while EOS_ID in ids[start:]:
+            stop = ids.index(EOS_ID, start) + 1
+            turns.append(ids[start:stop])
+            start = stop
+        chat = turns[1][0] == USER_ID
+        for number, turn in enumerate(turns):
+            before = [*ids[:shared], *chain(*turns[:number])] if chat else ids[:shared]
+            found.append((before + turn, len(before) + turn.index(ASSISTANT_ID) + 1))
+        packed.append(found)
+    return packed
 
 
-def test_the_packed_forward_is_the_plain_models_on_each_question(tmp_path):
-    run = llava.Run(tmp_path, "instruct", 4, 3, 1e-3, CLIP, None)
-    data = Batches("instruct", 3, 4, 8)[0]
+def check_packed(run: llava.Run, data: Batch, pictures: int, images: dict[str, torch.Tensor]) -> None:
+    """Compares with the plain model, which is given each conversation by itself; `images` are its pictures."""
     with torch.no_grad():
         for layer in run.model.model.language_model.layers:  # far from uniform attention
             layer.self_attn.q_proj.weight.mul_(6)
         packed = run._logits(data)
         rows = data.labels[:, 1:].ne(IGNORED).sum(1).tolist()
-        alone = chats = 0
-        for ids, logits, picture in zip(data.ids.tolist(), packed.split(rows), data.pictures, strict=True):
-            shared, turns = ids[:SHARED], turns_of(ids)
-            chat = turns[1][0] == SPECIAL.index(USER)
-            alone, chats = alone + (not chat), chats + chat
-            for number, turn in enumerate(turns):
-                before = [*chain(*turns[:number])] if chat else []
-                said = len(turn) - turn.index(SPECIAL.index(ASSISTANT)) - 1
+        for number, (row, logits) in enumerate(zip(conversations(data), packed.split(rows), strict=True)):
+            for ids, start in row:
+                shown = ids.count(IMAGE_ID) * pictures // row[-1][0].count(IMAGE_ID)
+                here = slice(number * pictures, number * pictures + shown)
                 plain = run.model(
-                    input_ids=torch.tensor([shared + before + turn]), pixel_values=pixels(picture[None])
-                ).logits[0, -said - 1 : -1]
-                torch.testing.assert_close(logits[:said], plain, atol=1e-4, rtol=0)
+                    input_ids=torch.tensor([ids]), **{name: value[here] for name, value in images.items()}
+                )
+                said = len(ids) - start
+                torch.testing.assert_close(logits[:said], plain.logits[0, start - 1 : -1], atol=1e-4, rtol=0)
                 logits = logits[said:]
             assert not len(logits)
-    assert alone and chats
 
 
-def test_a_sequence_is_what_the_processor_makes_of_the_conversation():
+@pytest.mark.parametrize("pictures", STEPS_OF)
+def test_the_packed_forward_is_the_plain_models_on_each_question(tmp_path, pictures):
+    run = llava.Run(tmp_path, "instruct", 4, 3, 1e-3, CLIP, None)
+    data = Batches("instruct", STEPS_OF[pictures], 9, 8 * pictures)[0]
+    assert len(data.pictures) == len(data.ids) * pictures
+    check_packed(run, data, pictures, {"pixel_values": pixels(data.pictures)})
+
+
+@pytest.mark.parametrize("step", range(len(FORMS["next"])))
+def test_tiles_are_packed_as_the_plain_model_packs_the_processors(tmp_path, monkeypatch, step):
+    drawn = []
+    monkeypatch.setattr(llava_data, "views", lambda pictures: drawn.append(pictures) or views(pictures))
+    run = llava.Run(tmp_path, "next", 4, 3, 1e-3, CLIP, None)
+    data, pictures = Batches("next", step, step + 1, 8)[0], FORMS["next"][step].pictures
+    processor = build_chat_processor(tiled=True)
+    images = processor.image_processor([Image.fromarray(picture) for picture in drawn[0]], return_tensors="pt")
+    check_packed(run, data, pictures, images)
+    text = processor(
+        text=[IMAGE * pictures] * len(data.ids), images=[Image.fromarray(p) for p in drawn[0]], return_tensors="pt"
+    )
+    assert (text["input_ids"] == IMAGE_ID).sum(1).tolist() == (data.ids == IMAGE_ID).sum(1).tolist()
+
+
+@pytest.mark.parametrize("pictures", STEPS_OF)
+def test_a_sequence_is_what_the_processor_makes_of_the_conversation(pictures):
     processor = build_chat_processor()
-    data = Batches("instruct", 3, 4, 8)[0]
-    for ids, picture in zip(data.ids.tolist(), data.pictures, strict=True):
-        turns = turns_of(ids)
-        if turns[1][0] != SPECIAL.index(USER):
-            turns = turns[:1]
+    data = Batches("instruct", STEPS_OF[pictures], 9, 12)[0]
+    drawn = [Image.fromarray(picture) for picture in data.pictures]
+    for number, (row, shown) in enumerate(zip(conversations(data), pixels(data.pictures).split(pictures), strict=True)):
+        ids, _ = row[-1]
         messages = []
-        for turn in turns:
-            words = processor.tokenizer.decode(turn).replace(USER, "").replace(EOS, "")
-            asked, answered = (part.strip() for part in words.split(ASSISTANT))
-            content = [{"type": "image"}] * (not messages) + [{"type": "text", "text": asked}]
+        for said in processor.tokenizer.decode(ids).split(EOS)[:-1]:
+            asked, answered = said.split(ASSISTANT)
+            words = asked.split(USER)[1].replace(IMAGE, "").strip()
+            content = [{"type": "image"}] * (asked.count(IMAGE) // 64) + [{"type": "text", "text": words}]
             messages += [{"role": "user", "content": content}]
-            messages += [{"role": "assistant", "content": [{"type": "text", "text": answered}]}]
-        text = processor.apply_chat_template(messages)
-        inputs = processor(images=Image.fromarray(picture), text=text, return_tensors="pt")
-        assert inputs["input_ids"][0].tolist() == [*ids[:SHARED], *chain(*turns)]
-        torch.testing.assert_close(inputs["pixel_values"], pixels(picture[None]), atol=1e-5, rtol=0)
+            messages += [{"role": "assistant", "content": [{"type": "text", "text": answered.strip()}]}]
+        images = drawn[number * pictures : (number + 1) * pictures]
+        inputs = processor(images=images, text=processor.apply_chat_template(messages), return_tensors="pt")
+        assert inputs["input_ids"][0].tolist() == ids
+        torch.testing.assert_close(inputs["pixel_values"], shown, atol=1e-5, rtol=0)
 
 
 def changed(before: dict, after: dict) -> set[str]:
     """The parts of the model whose weights differ."""
     names = {name for name, value in after.items() if not torch.equal(value, before[name])}
-    return {part for part in ("vision_tower", "multi_modal_projector", "language_model") for n in names if part in n}
+    parts = ("vision_tower", "multi_modal_projector", "language_model", "image_newline")
+    return {part for part in parts for n in names if part in n}
 
 
 def test_each_stage_trains_its_part_and_starts_from_the_one_before(tmp_path):
@@ -102,13 +134,30 @@ def test_each_stage_trains_its_part_and_starts_from_the_one_before(tmp_path):
         "language": {"language_model"},
         "align": {"multi_modal_projector"},
         "instruct": {"language_model", "multi_modal_projector"},
+        "next": {"language_model", "multi_modal_projector", "image_newline"},
     }
     start = None
     for stage, trained in parts.items():
         before = {name: value.clone() for name, value in weights.items()}
+        before.setdefault("model.image_newline", torch.zeros(0))
         weights = run_in(tmp_path / stage, stage, 2, start=start).model.state_dict()
         assert changed(before, weights) == trained
         start = tmp_path / stage
+
+
+def test_new_words_are_added_to_what_a_run_starts_from(tmp_path):
+    before = llava.Run(tmp_path / "before", "instruct", 1, 3, 1e-3, CLIP, None)
+    before.save()
+    state = torch.load(before.checkpoint, weights_only=True)
+    known = {
+        name: value[:-2] if len(value) == len(SPECIAL) + len(spoken_lexicon()) else value + 1
+        for name, value in state["model"].items()
+    }
+    torch.save({"model": known}, before.checkpoint)
+    after = llava.Run(tmp_path / "after", "instruct", 1, 3, 1e-3, CLIP, tmp_path / "before").model.state_dict()
+    for name, value in known.items():
+        assert torch.equal(after[name][: len(value)], value)
+    assert after["lm_head.weight"][-2:].std() > 0
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path):
@@ -128,14 +177,14 @@ def test_a_checkpoint_of_other_settings_is_not_continued(tmp_path):
         llava.Run(tmp_path, "align", 1, 3, 1e-3, CLIP, None)
 
 
-@pytest.mark.parametrize("stage", ["language", "align", "instruct"])
+@pytest.mark.parametrize("stage", ["language", "align", "instruct", "next"])
 def test_a_quick_run_resumes_and_loads_with_transformers(tmp_path, stage):
     command = ["--quick", "--threads", "1", "--stage", stage, "--run", str(tmp_path)]
     llava.main([*command, "--until", "3"])
     llava.main(command)
     steps = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert steps == [3, 6]
-    model, found = LlavaForConditionalGeneration.from_pretrained(
+    model, found = AutoModelForImageTextToText.from_pretrained(
         tmp_path / "model", dtype=torch.float32, output_loading_info=True
     )
     assert not found["missing_keys"] and not found["unexpected_keys"] and not found["mismatched_keys"]
@@ -158,4 +207,4 @@ def test_help_explains_the_stages(capsys):
     with pytest.raises(SystemExit):
         llava.main(["--help"])
     shown = capsys.readouterr().out
-    assert all(f"--stage {stage}" in shown for stage in ("language", "align", "instruct"))
+    assert all(f"--stage {stage}" in shown for stage in FORMS)

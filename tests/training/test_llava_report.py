@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,9 +14,9 @@ from mmexplorer.toyworld.scenes import Sampler, rng_for
 from mmexplorer.toyworld.splits import pair_is_seen
 from mmexplorer.training import llava_report
 from mmexplorer.training.llava import Run
-from mmexplorer.training.llava_model import build_chat_processor, build_llava
+from mmexplorer.training.llava_model import build_chat_processor, build_llava, build_llava_next
 from mmexplorer.training.llava_report import Report, objects, right, yes_or_no
-from mmexplorer.training.llava_trials import Trial, description_trials, exact_trials, existence_trials
+from mmexplorer.training.llava_trials import LARGE, SMALL, Trial, description_trials, exact_trials, existence_trials
 
 CLIP = preset("toy-clip").path
 
@@ -80,6 +81,20 @@ def test_the_third_turn_asks_the_same_after_two_other_questions(groups):
         assert first.question.text.lower() not in {turn.text.lower() for turn in third.before}
 
 
+def test_the_newest_of_two_pictures_is_asked_about(groups):
+    parts = Counter()
+    for first, later in zip(groups["any question"], groups["any question, newest of two pictures"], strict=True):
+        assert (later.scene, later.question) == (first.scene, first.question)
+        assert later.older not in (None, later.scene)
+        parts[later.part] += 1
+        shown = [[part["type"] for part in message["content"]] for message in llava_report._messages(later)]
+        if later.part == "both in one message":
+            assert shown == [["image", "image", "text"]]
+        else:
+            assert shown == [["image", "text"], ["text"], ["image", "text"]]
+    assert parts == {"both in one message": 15, "after a question about the older": 15}
+
+
 def test_existence_is_balanced_on_every_picture():
     groups = existence_trials(0.05)
     assert tuple(groups) == ABSENCES
@@ -118,8 +133,9 @@ def test_objects_by_hand():
 
 def test_answers_in_padded_batches_are_those_given_one_by_one(untrained, groups, monkeypatch):
     report = Report(untrained, build_chat_processor())
-    asked = [*groups["any question"][:8], *groups["any question, third turn"][:8]]
-    asked = [Trial(t.scene, Question(t.question.text, "one two three", "", ()), "", t.before) for t in asked]
+    names = "any question", "any question, third turn", "any question, newest of two pictures"
+    asked = [trial for name in names for trial in groups[name][:8]]
+    asked = [replace(t, question=replace(t.question, answer="one two three")) for t in asked]
     together = report.answers(asked)
     monkeypatch.setattr(llava_report, "BATCH", 1)
     assert report.answers(asked) == together
@@ -176,5 +192,47 @@ def test_a_checkpoint_and_the_folder_made_of_it_get_the_same_report(tmp_path, ca
         folder = path if path.is_dir() else path.parent
         written.append(json.loads((folder / "report.json").read_text()))
     assert written[0] == written[1]
-    assert set(written[0]["description: word for word"]) == {"value", "samples", "zeroed", "shuffled", "commonest"}
+    assert set(written[0]["description: word for word"]) == {
+        "value",
+        "samples",
+        "zeroed",
+        "shuffled",
+        "commonest",
+        "untiled",
+    }
     assert "description: objects invented" in capsys.readouterr().out
+
+
+def test_larger_scenes_are_asked_about_where_tiles_help():
+    groups = exact_trials(0.02, LARGE)
+    assert set(groups) - set(exact_trials(0.02)) == {
+        "colour, tiny things",
+        "shape, tiny things",
+        "any question, small scene enlarged",
+    }
+    for name, drawn in groups.items():
+        assert {t.scene.canvas for t in drawn} == {SMALL if "enlarged" in name else LARGE}
+    radii = [thing.radius for t in groups["shape, tiny things"] for thing in t.scene.things]
+    assert max(radii) < 10
+    assert all(t.older.canvas == LARGE for t in groups["any question, newest of two pictures"])
+
+
+def test_without_tiles_only_the_base_view_counts():
+    torch.manual_seed(1)
+    model = build_llava_next(CLIP)
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            if "vision_tower" not in name and weights.ndim == 2:
+                weights.mul_(4)
+    report = Report(model, build_chat_processor(tiled=True), 0.02)
+    assert report.canvas == LARGE
+    asked = [Trial(t.scene, Question("What is it?", "one two three", "", ())) for t in description_trials(0.02, LARGE)]
+    tiled = report.answers(asked)
+    report._grey_tiles = True
+    untiled = report.answers(asked)
+    assert len(set(untiled)) > 1 and untiled != tiled
+    small = exact_trials(0.02, LARGE)["any question, small scene enlarged"][0].scene
+    assert report._picture(small).size == report._picture(asked[0].scene).size == LARGE
+    report._grey_tiles = False
+    figures = report._measured("any", asked, right)
+    assert figures["any"].untiled is not None

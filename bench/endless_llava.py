@@ -1,0 +1,25 @@
+"""The app with answers that only end at their most tokens, so that streaming can be measured: a script for `served`."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def load(preset, folder: Path, device: str):
+    """The checkpoint as `mmexplorer` loads it, but that its end token can never come."""
+    from mmexplorer.models import llava
+
+    chat = llava.load(preset, folder, device)
+    chat.never_ids, chat.end_ids = chat.never_ids | chat.end_ids, frozenset()
+    return chat
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    from mmexplorer import residency
+
+    residency.FAMILIES["llava"] = "bench.endless_llava:load"
+    from app import main
+
+    main()

@@ -1,0 +1,42 @@
+"""A conversation of the chat tab as files: JSON, Markdown, or a ZIP with pictures and maps."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import gradio as gr
+
+from mmexplorer.figures.conversation import conversation_json, conversation_markdown, conversation_zip
+from mmexplorer.tabs.chat_session import Exchange
+from mmexplorer.tabs.embedding_space_export import TAKE
+from mmexplorer.tabs.status import message
+
+NOTHING = message("There is no conversation to download yet.", "note")
+
+
+def wire(as_json: gr.Button, as_markdown: gr.Button, as_zip: gr.Button, talk: gr.State, status: gr.HTML) -> None:
+    """Connects the buttons."""
+    private = {"api_visibility": "private", "show_progress": "hidden"}
+    file = gr.File(visible="hidden", elem_id="chat-file")
+    writers = (
+        (as_json, "conversation.json", lambda said: conversation_json(said).encode()),
+        (as_markdown, "conversation.md", lambda said: conversation_markdown(said).encode()),
+        (as_zip, "conversation.zip", conversation_zip),
+    )
+    for button, name, write in writers:
+        written = button.click(_writer(name, write), talk, [file, status], **private)
+        written.success(None, file, None, js=f"(file) => file && ({TAKE})(file)", **private)
+
+
+def _writer(name: str, write: Callable) -> Callable:
+    def written(talk: tuple[Exchange, ...]) -> Iterator[tuple]:
+        said = [(exchange.question, exchange.pictures, exchange.reply) for exchange in talk if exchange.reply]
+        if not said:
+            yield None, NOTHING
+            return
+        with TemporaryDirectory() as folder:  # Gradio copies the file before it asks for the next update
+            file = Path(folder) / name
+            file.write_bytes(write(said))
+            yield str(file), message(f"{len(said)} answer{'s' if len(said) > 1 else ''} written to {name}.")
+
+    return written

@@ -1,0 +1,60 @@
+"""What fills the chat tab's inputs: drawn scenes, the canvas, examples and experiment cards."""
+
+import gradio as gr
+from PIL import Image
+
+from mmexplorer.errors import Refusal
+from mmexplorer.explore import experiments, truth
+from mmexplorer.explore.experiments import ASSETS
+from mmexplorer.pictures import open_picture
+from mmexplorer.tabs.brief import brief
+from mmexplorer.tabs.status import toast
+from mmexplorer.tabs.zero_shot_inputs import remembered
+
+EXAMPLES = (
+    ("red-circle-blue-square.png", "is the red circle to the left of the blue square?"),
+    ("star-above-heart.png", "describe the picture"),
+    ("three-yellow-stars.png", "how many stars are there?"),
+    ("word-above-circle.png", "what is written here?"),
+)
+CONTROLS = ("model", "temperature", "top_p", "most", "view", "heads")
+
+
+def pictures() -> list[Image.Image]:
+    """The examples' pictures."""
+    return [Image.open(ASSETS / "images" / "chat" / name) for name, _ in EXAMPLES]
+
+
+def example(number: int, truths: dict) -> tuple:
+    """(strip, question, truths) of an example."""
+    name, question = EXAMPLES[number]
+    path = ASSETS / "images" / "chat" / name
+    return [str(path)], question, remembered(truths, open_picture(path), truth.load_truth(path))
+
+
+def new_scene(strip, truths: dict) -> tuple:
+    """(strip, truths) with one more picture, freshly drawn."""
+    picture, known = truth.draw_scene()
+    return [*(strip or ()), (picture, None)], remembered(truths, picture, known)
+
+
+def drawn(strip, drawing) -> tuple:
+    """(strip, sources) with the drawing among the pictures."""
+    composite = (drawing or {}).get("composite")
+    if composite is None or not composite.convert("RGBA").getchannel("A").getextrema()[1]:
+        toast(Refusal("The canvas is empty; draw something first."))
+        return gr.skip(), gr.skip()
+    return [*(strip or ()), (open_picture(composite), None)], gr.Tabs(selected="pictures")
+
+
+def fill_card(key: str, truths: dict) -> tuple:
+    """(brief, truths, values of the question and its pictures, values of CONTROLS); no card clears the brief only."""
+    card = next((card for card in experiments.cards("chat") if card.key == key), None)
+    if card is None:
+        return brief(None), gr.skip(), {}, [gr.skip() for _ in CONTROLS]
+    for path in card.paths:
+        truths = remembered(truths, open_picture(path), truth.load_truth(path))
+    values = {"strip": [str(path) for path in card.paths], "question": card.settings.get("question", "")}
+    values |= {name: card.settings[name] for name in ("seed", "hidden") if name in card.settings}
+    given = {"model": card.models[0], "view": "attention", "heads": "mean", **card.settings}
+    return brief(card), truths, values, [given.get(name, gr.skip()) for name in CONTROLS]

@@ -1,0 +1,193 @@
+"""Which view of an answer's attention the chat's viewer shows: pictures, parts, heads, views and sinks.
+
+Views that are arithmetic come at once; those for which the model runs again are told about in the status line.
+"""
+
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import gradio as gr
+import numpy as np
+
+from mmexplorer.explore import chat_probes, chat_views
+from mmexplorer.explore.truth import Truth
+from mmexplorer.figures.viewer import viewer_payload
+from mmexplorer.presets import preset
+from mmexplorer.replies import ROLES, AttendedWord, Attention, Reply
+from mmexplorer.results import Grounding
+from mmexplorer.tabs import chat_session as session
+from mmexplorer.tabs.chat_session import Exchange
+from mmexplorer.tabs.status import loading, message, saying_how_it_ends, told
+from mmexplorer.tabs.zero_shot_inputs import truth_of
+from mmexplorer.toyworld.mentions import mentions
+
+VIEWS = {
+    "attention": ("Attention", "How much of each word's attention fell where."),
+    "minus mean": ("Minus the mean", "What sets a word apart from all others: the mean of all words is taken away."),
+    "relative": ("Relative to a neutral question", "Divided by where the model looks if asked for a description only."),
+    "gradient": ("Gradient x attention of one word", "Only attention that raised the word's probability counts."),
+}
+HEADS = [("Mean", "mean"), ("Maximum", "max"), ("One head", "one")]
+PARTS = [("Base view", "base"), ("Tiles", "tiles"), ("Both, as density", "both")]
+CAVEAT = (
+    "Attention is not proof of cause: that a word looked at a patch does not mean that it needed it. "
+    "To test it, hide the patches below and ask again."
+)
+MAX_WORDS = 400
+Talk = tuple[Exchange, ...]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the visitor wants to see; layer and head count from 1, word is a number in `attention.words`."""
+
+    picture: int = 0
+    view: str = "attention"
+    heads: str = "mean"
+    layer: int = 1
+    head: int = 1
+    part: str = "base"
+    hide_sinks: bool = False
+    word: int | None = None
+
+
+def grounding(reply: Reply, look: Look = Look(), turns=(), stop: threading.Event | None = None) -> Grounding:
+    """The maps of one view; asks the model again for gradients, single heads and neutral questions."""
+    attention = reply.attention
+    shared = {"picture": look.picture, "part": look.part, "hide_sinks": look.hide_sinks}
+    if look.view == "gradient":
+        rows = chat_probes.gradient_maps(turns, reply, look.word, stop=stop)
+        layers = [f"layer {i + 1}" for i in range(len(rows))]
+        return chat_views.ground_rows(attention, rows, layers, word=look.word, method=look.view, **shared)
+    neutral = chat_probes.neutral_rows(turns, reply, stop=stop) if look.view == "relative" else None
+    if look.heads == "one":
+        layer, name = look.layer - 1, f"layer {look.layer}, head {look.head}"
+        rows = chat_probes.head_maps(turns, reply, layer, look.head - 1, stop=stop)[None]
+        neutral = None if neutral is None else neutral[layer : layer + 1]
+        return chat_views.ground_rows(attention, rows, [name], view=look.view, neutral=neutral, **shared)
+    return chat_views.ground(attention, heads=look.heads, view=look.view, neutral=neutral, **shared)
+
+
+def payload(attention: Attention, maps: Grounding, truths: dict, look: Look = Look(), *, first=False) -> str:
+    """The viewer's value for a view of an answer; the first one chooses a word, further ones leave that alone."""
+    words = attention.words if look.view != "gradient" else (attention.words[look.word],)
+    shares = np.stack([attention.shares[:, :, list(word.rows)].mean(axis=(1, 2)) for word in words], axis=1)
+    layers = list(range(len(shares))) if len(maps.layers) == len(shares) else [look.layer - 1]
+    masks = _masks(truth_of(maps.image, truths), words)
+    tokens = chat_views.cells(attention.layouts[look.picture], look.part).ravel()
+    marked = chat_views.sinks(attention)[chat_views.columns(attention, look.picture)][tokens]
+    return viewer_payload(
+        maps,
+        masks,
+        quantity="attention",
+        caveat=CAVEAT,
+        max_words=MAX_WORDS,
+        word=first_word(words, masks) if first else None,
+        roles=[word.role for word in words],
+        layer_range=chat_views.default_range(len(maps.layers), attention.model) if len(layers) > 1 else None,
+        segments=(ROLES, shares[layers]),
+        sinks=np.flatnonzero(marked).tolist(),
+    )
+
+
+def _masks(truth: Truth | None, words: Sequence[AttendedWord]) -> dict[int, np.ndarray]:
+    """The masks of what words name in a drawn picture, by the word's index; each word means its whole description."""
+    masks = {}
+    for role in ("question", "answer") if truth else ():
+        chosen = [i for i, word in enumerate(words) if word.role == role]
+        for place, phrase in mentions([words[i].text for i in chosen]).items():
+            mask = truth.mask_of(phrase)
+            if mask is not None:
+                masks[chosen[place]] = mask
+    return masks
+
+
+def first_word(words: Sequence[AttendedWord], masks: Collection[int] = ()) -> int:
+    """The word to begin with: the answer's last that names something there, else the answer's first."""
+    answer = [i for i, word in enumerate(words) if word.role == "answer"] or [0]
+    return next((i for i in reversed(answer) if i in masks), answer[0])
+
+
+def again(which: int | None, talk: Talk, truths: dict, *given) -> Iterator[tuple]:
+    """Updates (status, viewer) for another view of the answer on the page."""
+    number = session.chosen(talk, which)
+    if number is None or talk[number].reply.attention is None:
+        yield gr.skip(), gr.skip()
+        return
+    reply, look = talk[number].reply, _look(given)
+    turns = session.turns(talk[: number + 1])
+
+    def work() -> Iterator[tuple]:
+        ready = [preset(reply.model)]
+        maps = yield from told(
+            lambda stop: grounding(reply, look, turns, stop), lambda: loading(ready, "Looking again."), _show
+        )
+        name, sentence = VIEWS[look.view]
+        yield message(f"{name} ({_details(look, maps)}). {sentence}"), payload(reply.attention, maps, truths, look)
+
+    yield from saying_how_it_ends(work(), _show)
+
+
+def word_chosen(which: int | None, talk: Talk, truths: dict, *given) -> Iterator[tuple]:
+    """The same when another word is chosen, which only the view of one word minds."""
+    yield from again(which, talk, truths, *given) if _look(given).view == "gradient" else [(gr.skip(), gr.skip())]
+
+
+def pressed(which: int | None, talk: Talk, view: str, event: gr.EventData) -> gr.Dropdown:
+    """The word that was pressed in the viewer as the chosen one, if it is the answer's."""
+    number = session.chosen(talk, which)
+    words = talk[number].reply.attention.words if number is not None and talk[number].reply.attention else ()
+    if view == "gradient" or not 0 <= event.index < len(words) or words[event.index].role != "answer":
+        return gr.skip()
+    return gr.Dropdown(value=event.index)
+
+
+def controls(reply: Reply, truths: dict, picture: int = 0) -> dict:
+    """The controls that depend on the answer: as many pictures, layers, heads and words as there are."""
+    attention = reply.attention
+    layers, heads = attention.shares.shape[:2]
+    words = [(word.text, i) for i, word in enumerate(attention.words) if word.role == "answer"]
+    pictures = [(f"{i + 1} of {len(attention.images)}", i) for i in range(len(attention.images))]
+    masks = _masks(truth_of(attention.images[picture], truths), attention.words)
+    tiles = any(layout.tile_grid for layout in attention.layouts)
+    return {
+        "picture": gr.Dropdown(pictures, value=picture, visible=len(pictures) > 1),
+        "part": gr.Dropdown(value="base", visible=tiles),
+        "layer": gr.Slider(maximum=layers, value=chat_views.default_range(layers, attention.model)[0] + 1),
+        "head": gr.Slider(maximum=heads, value=1),
+        "word": gr.Dropdown(words, value=first_word(attention.words, masks) if words else None),
+        "hidden": gr.Slider(maximum=_patches(attention) // 2),
+    }
+
+
+def no_controls() -> dict:
+    """The same before there is an answer."""
+    return {
+        "picture": gr.Dropdown([], visible=False),
+        "part": gr.Dropdown(value="base", visible=False),
+        "layer": gr.skip(),
+        "head": gr.skip(),
+        "word": gr.Dropdown([], value=None),
+        "hidden": gr.skip(),
+    }
+
+
+def _patches(attention: Attention) -> int:
+    return max(2, min(int((layout.kind == "base").sum()) for layout in attention.layouts))
+
+
+def _details(look: Look, maps: Grounding) -> str:
+    """What the picture shows, in a few words."""
+    heads = {"mean": "mean of heads", "max": "maximum of heads", "one": maps.layers[0]}[look.heads]
+    what = f"“{maps.words[0]}”" if look.view == "gradient" else heads
+    return f"{what}, sinks hidden" if look.hide_sinks else what
+
+
+def _look(given: tuple) -> Look:
+    picture, view, heads, layer, head, part, hide, word = given
+    return Look(int(picture or 0), view, heads, int(layer), int(head), part or "base", bool(hide), word)
+
+
+def _show(status: str) -> tuple:
+    return status, gr.skip()
