@@ -4,8 +4,8 @@ The same random LLaVA answers the same prompt greedily. Every answer has a proce
 memory is its own, and the three ways take turns. Time and memory count from the prepared prompt on, in a process that
 has loaded the model and answered two tokens.
 
-On a CPU, glibc keeps freed blocks, and how many it keeps differs by a third from run to run. So peaks are measured once
-more in processes whose allocator gives blocks back at once, which takes longer and is not timed.
+On a CPU, glibc keeps freed blocks, and how many changes with the number of threads, which hides what an answer needs.
+So peaks are measured once more in processes whose allocator gives large blocks back at once; these are not timed.
 """
 
 import json
