@@ -156,7 +156,7 @@ def test_a_visitor_who_leaves_stops_the_work_and_leaves_no_folder(visitor, many)
     _, said = one.open_files(one.upload(many), leave_at=is_embedding)
     assert "1,500 of 1,500" not in said[-1]
     assert len(folders() - before) == 1
-    assert eventually(lambda: "leaving" not in session._stops and folders() == before)
+    assert eventually(lambda: not session.JOBS.running("leaving") and folders() == before)
     _, said = visitor("staying").search("a red circle")
     assert "Nothing is open yet" in said[-1]
 

@@ -24,7 +24,7 @@ function loadLayers() {
   parts.range.style.setProperty("--count", count);
   for (const end of ends) end.max = count - 1;
   parts.chart.setAttribute("viewBox", `0 0 ${count} 1`);
-  text(parts.usual, data.range ? `Default ${rangeText(data.range)}` : "");
+  text(parts.usual, data.range ? `Default: ${rangeText(data.range)}` : "");
   loadNames();
   loadSegments();
 }

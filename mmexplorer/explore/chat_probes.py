@@ -72,7 +72,7 @@ def head_maps(
     """Rows (R, I) float16 of one head, counted from 0, on the image tokens: rows and columns of `reply.attention`."""
     from mmexplorer.models import llava_probes
 
-    layers, heads = _seen(reply).shares.shape[:2]
+    layers, heads = seen(reply).shares.shape[:2]
     if not (0 <= layer < layers and 0 <= head < heads):
         raise Refusal(f"This model has layers 1 to {layers} with heads 1 to {heads} each.")
     with _recalled(turns, reply, stop) as (chat, said, _):
@@ -92,7 +92,7 @@ def neutral_rows(turns: Sequence, reply: Reply, *, stop: threading.Event | None 
     """Head-mean rows (layers, I) of the prompt's last position if a neutral question stood for the last one."""
     from mmexplorer.models import llava_probes
 
-    _seen(reply)
+    seen(reply)
     with _recalled(turns, reply, stop) as (chat, said, opened):
         return llava_probes.neutral_rows(chat, said, opened)
 
@@ -105,7 +105,7 @@ def vision_maps(turns: Sequence, reply: Reply, picture: int, *, stop: threading.
     """
     from mmexplorer.models import llava_probes
 
-    attention, opened = _seen(reply, picture), conversation(turns)
+    attention, opened = seen(reply, picture), conversation(turns)
     with residency.use(reply.model, stop) as chat:
         names, found, shares = llava_probes.vision_rows(chat, chat.prompt(opened), picture)
     rows = np.zeros((*found.shape[:2], attention.mean.shape[-1]), np.float32)
@@ -124,7 +124,7 @@ def lens(
     """The logit lens of one picture's patches: those of its base view, or with part "tiles" those of its tiles."""
     from mmexplorer.models import llava_probes
 
-    layout = _seen(reply, picture).layouts[picture]
+    layout = seen(reply, picture).layouts[picture]
     patches, opened = cells(layout, part), conversation(turns)
     with residency.use(reply.model, stop) as chat:
         words, probabilities = llava_probes.lens(chat, chat.prompt(opened), layout.positions[patches.ravel()])
@@ -161,7 +161,7 @@ def causal_check(
     """
     from mmexplorer.models import llava_causal
 
-    attention, asked = _seen(reply, picture), _answer_word(reply, word)
+    attention, asked = seen(reply, picture), _answer_word(reply, word)
     left, top, right, bottom = attention.layouts[picture].boxes.T
     showing = np.flatnonzero((right > left) & (bottom > top))
     hidden = _hidden(attention, asked, picture, showing, hide, layers)
@@ -231,17 +231,18 @@ def _recalled(turns: Sequence, reply: Reply, stop: threading.Event | None) -> It
         yield chat, chat.recall(reply.handle, opened, reply.ids), opened
 
 
-def _seen(reply: Reply, picture: int = 0) -> Attention:
+def seen(reply: Reply, picture: int = 0) -> Attention:
+    """The attention that was measured for a reply; Refusal if there is none, or no such picture."""
     attention = reply.attention
     if attention is None or not attention.layouts:
-        raise Refusal("Nothing was measured for this answer: it has no picture, or it was stopped too early.")
+        raise Refusal("This answer has no maps: it has no picture, was stopped too early, or made room for newer ones.")
     if not 0 <= picture < len(attention.layouts):
         raise Refusal(f"This conversation has pictures 1 to {len(attention.layouts)}.")
     return attention
 
 
-def _answer_word(reply: Reply, word: int) -> AttendedWord:
-    words = _seen(reply).words
-    if not 0 <= word < len(words) or words[word].role != "answer":
+def _answer_word(reply: Reply, word: int | None) -> AttendedWord:
+    words = seen(reply).words
+    if word is None or not 0 <= word < len(words) or words[word].role != "answer":
         raise Refusal("Choose a word of the answer; only what the model wrote has a probability.")
     return words[word]

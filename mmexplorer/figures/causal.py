@@ -43,8 +43,8 @@ def causal_html(
     )
     return (
         f"<p>{html.escape(verdict(word, log_probability, without, random))}</p><table><thead><tr><th></th>"
-        f"<th>probability of “{html.escape(word)}”</th><th>log p</th><th>answer written anew</th></tr></thead>"
-        f'<tbody>{body}</tbody></table><div class="pictures">{figures}</div>'
+        f"<th>probability of “{html.escape(word)}”</th><th>log p (natural)</th><th>answer written anew</th></tr>"
+        f'</thead><tbody>{body}</tbody></table><div class="pictures">{figures}</div>'
     )
 
 
@@ -52,8 +52,8 @@ def verdict(word: str, before: float, without: float, random: np.ndarray) -> str
     """What the patches that were looked at cost, beside what random ones cost."""
     lost, usual = before - without, before - float(np.mean(random))
     more = int((before - np.asarray(random) >= lost).sum())
-    costs = f"Without what it looked at, “{word}” loses {_plain(lost)} of log p; without random patches"
-    costs += f" {_plain(usual)} on average."
+    costs = f"Without what it looked at, “{word}” {_change(lost)} of log p; without random patches it {_change(usual)}"
+    costs += " on average."
     if more == 0 and lost > CLEAR_LOSS:
         return f"{costs} No random draw cost as much: here these patches mattered."
     if lost <= CLEAR_LOSS:
@@ -84,6 +84,10 @@ def _row(name: str, values: list[float], answer: str) -> str:
         f"<tr><th>{html.escape(name)}</th><td><progress max=1 value={middle:.4f}>{middle:.1%}</progress> "
         f"{middle:.1%}{spread}</td><td>{_plain(mean)}</td><td>{html.escape(answer)}</td></tr>"
     )
+
+
+def _change(lost: float) -> str:
+    return f"{'loses' if round(lost, 2) >= 0 else 'gains'} {_plain(abs(lost))}"
 
 
 def _plain(value: float) -> str:

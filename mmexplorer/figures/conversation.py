@@ -44,7 +44,7 @@ def conversation_markdown(exchanges: Sequence[Exchange], *, linked: bool = False
         parts.append(f"## Question {number}")
         for index, picture in enumerate(pictures, 1):
             size = f"{picture.width} × {picture.height} pixels"
-            link = f"![Picture {index}]({_picture_name(number, index)}) " if linked else f"Picture {index}, "
+            link = f"![Picture {index}]({picture_name(number, index)}) " if linked else f"Picture {index}, "
             parts.append(f"{link}{size}")
         parts += [_quoted(question), f"## Answer {number}", _quoted(reply.text), _figures(reply)]
         if reply.tokens:
@@ -61,7 +61,7 @@ def conversation_zip(exchanges: Sequence[Exchange]) -> bytes:
         archive.writestr("conversation.md", conversation_markdown(exchanges, linked=True))
         for number, (_, pictures, reply) in enumerate(exchanges, 1):
             for index, picture in enumerate(pictures, 1):
-                archive.writestr(_picture_name(number, index), _png(picture), zipfile.ZIP_STORED)
+                archive.writestr(picture_name(number, index), _png(picture), zipfile.ZIP_STORED)
             if reply.attention is not None:
                 archive.writestr(_maps_name(number), attention_npz(reply.attention), zipfile.ZIP_STORED)
     return buffer.getvalue()
@@ -104,7 +104,7 @@ def _exchange(number: int, question: str, pictures: Sequence[Image.Image], reply
     return {
         "question": question,
         "pictures": [
-            {"file": _picture_name(number, index), "width": picture.width, "height": picture.height}
+            {"file": picture_name(number, index), "width": picture.width, "height": picture.height}
             for index, picture in enumerate(pictures, 1)
         ],
         "answer": {
@@ -164,7 +164,8 @@ def _escaped(line: str) -> str:
     return MARKUP.sub(lambda match: f"{match[0][:-1]}\\{match[0][-1]}", line)
 
 
-def _picture_name(exchange: int, picture: int) -> str:
+def picture_name(exchange: int, picture: int) -> str:
+    """The file of a picture in `conversation_zip`; both numbers count from 1."""
     return f"pictures/{exchange}-{picture}.png"
 
 

@@ -21,6 +21,7 @@ from transformers.utils import logging
 
 from mmexplorer.errors import Refusal
 from mmexplorer.models import clip_bulk
+from mmexplorer.models.checkpoints import said_as_refusal
 from mmexplorer.models.clip_pictures import prepare, resized_size
 from mmexplorer.presets import MODEL_TYPES, Preset
 
@@ -34,7 +35,7 @@ IMAGE_BATCH, TEXT_BATCH = 32, 256
 
 def load(preset: Preset, path: str | Path, device: str) -> "ClipModel":
     """The checkpoint in folder `path` on `device`; Refusal if it is damaged, incomplete or of another family."""
-    try:
+    with said_as_refusal(preset.label):
         config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
         if config.model_type not in MODEL_TYPES["clip"]:
             raise Refusal(f"{preset.label} is a checkpoint of type {config.model_type!r}, not a CLIP or SigLIP model.")
@@ -51,18 +52,6 @@ def load(preset: Preset, path: str | Path, device: str) -> "ClipModel":
             raise Refusal(f"The weights of {preset.label} are incomplete; remove its folder and fetch it again.")
         model.requires_grad_(False).eval()
         return ClipModel(model.to(device), processor, preset.label)
-    except (Refusal, MemoryError):
-        raise
-    except ImportError as error:
-        raise Refusal(f"{preset.label} needs a package that is not installed: {_first_sentence(error)}") from error
-    except Exception as error:  # a damaged file fails in the JSON, safetensors, tokenizer or tensor code alike
-        if isinstance(error, RuntimeError) and "memory" in str(error):
-            raise  # residency makes room and tries again
-        raise Refusal(f"{preset.label} cannot be loaded, its files are damaged: {_first_sentence(error)}") from error
-
-
-def _first_sentence(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0][:200].rstrip(".") + "."
 
 
 class _Recent(OrderedDict):

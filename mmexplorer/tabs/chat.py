@@ -24,9 +24,10 @@ from mmexplorer.tabs import chat_look as look
 from mmexplorer.tabs import chat_probe as probe
 from mmexplorer.tabs import chat_run as run
 from mmexplorer.tabs import chat_session as session
+from mmexplorer.tabs.event_numbers import number_of
+from mmexplorer.tabs.model_facts import about
 from mmexplorer.tabs.shell import Page
 from mmexplorer.tabs.status import IDLE
-from mmexplorer.tabs.zero_shot_run import about
 
 SUGGESTIONS = (
     "what is this?",
@@ -37,15 +38,34 @@ SUGGESTIONS = (
 )
 MEANING = """\
 **What this shows.** A LLaVA turns the picture into image tokens, which its language model reads among the words. The
-maps are exact rows of its attention: of all that a word took in, how much came from which patch, layer by layer. The
-share on the picture is often small, and some patches draw attention whatever is said; both are printed.
+maps are exact rows of its attention, layer by layer: how the step that wrote a word of the answer, or that read a word
+of the question, shared it out. The share on the picture is often small, and patches that draw attention whatever is
+said (sinks) are ringed.
+
+**Which layers.** A model has many, and they do not look at the same. The map begins with those that point best at what
+words name, where that was measured on drawn scenes; the note under the picture has the figures, and what one gets with
+no model at all. Elsewhere it begins in the middle. Move the range and see what changes.
 
 **What it does not prove.** Attention is not cause: hiding what a word looked at may change nothing, and what mattered
 may have been read earlier. The check below hides patches and asks again, against as many random ones. A likely answer
 is not a true one: ask for something that is not there. Figures of the toy models hold for the toy world.
 """
+LENS = """\
+After each layer the states of the image tokens are read as the last one is: by the model's own last norm and output
+layer, which give every word a probability. No model is trained to name patches, so a word says what a state resembles;
+early layers often say nothing sensible.
+"""
+TOWER = """\
+The vision tower turns the picture into patches before the language model sees them; its last layer here is the one
+whose patches the language model gets. *Class token* and *average over patches* are where those look; *norm* is how
+large a patch's state is, and patches far above all others are often ones that the tower uses as scratch paper.
+"""
 # On a phone the answer is below the inputs.
 SHOW_STATUS = "() => document.getElementById('chat-status').scrollIntoView({ block: 'nearest' })"
+# A view of one word comes anew from the server; the others only have to show another of their words.
+SHOW_WORD = (
+    "(word, view, value) => view === 'gradient' || !value ? value : JSON.stringify({ ...JSON.parse(value), word })"
+)
 
 
 def build(page: Page) -> None:
@@ -87,7 +107,7 @@ def _given(parts: SimpleNamespace) -> None:
             gr.Markdown("For the next question; earlier ones stay in the conversation.", elem_classes="mmx-caption")
             parts.strip = gr.Gallery(
                 type="filepath", format="png", show_label=False, label="Pictures for the next question",
-                interactive=True, columns=3, height=200, object_fit="contain", file_types=["image"],
+                interactive=True, columns=3, height=240, object_fit="contain", file_types=["image"],
                 sources=["upload", "clipboard", "webcam"], buttons=[], elem_id="chat-strip",
             )  # fmt: skip
             parts.scene = gr.Button("Draw me a toy scene", size="sm", elem_id="chat-scene")
@@ -147,7 +167,7 @@ def _views(parts: SimpleNamespace) -> None:
         parts.part = gr.Dropdown(
             look.PARTS, value="base", label="Part", visible=False, min_width=120, elem_id="chat-part"
         )
-        parts.word = gr.Dropdown([], label="Word", min_width=120, elem_id="chat-word")
+        parts.word = gr.Dropdown([], label="Answer's word", min_width=120, elem_id="chat-word")
         parts.sinks = gr.Checkbox(False, label="Hide sinks", min_width=110, elem_id="chat-sinks")
     with gr.Row(visible=False, elem_classes="mmx-tight") as parts.one_head:
         parts.layer = gr.Slider(1, 6, 1, step=1, label="Layer of the head", elem_id="chat-layer")
@@ -159,7 +179,10 @@ def _folds(parts: SimpleNamespace) -> None:
     gr.Markdown(MEANING, elem_classes="mmx-meaning")
     with gr.Accordion("Causal check: hide what a word looked at, and ask again", open=False, elem_id="chat-check"):
         with gr.Row(elem_classes="mmx-tight"):
-            parts.hidden = gr.Slider(1, 32, 6, step=1, label="Patches to hide", elem_id="chat-hidden")
+            parts.hidden = gr.Slider(
+                1, 32, 6, step=1, label="Patches to hide", elem_id="chat-hidden",
+                info="Those that the word attended to most, as the mean over all layers and heads.",
+            )  # fmt: skip
             parts.cover = gr.Checkbox(
                 False, label="Paint over instead", elem_id="chat-cover",
                 info="In the picture, so that the vision tower does not see them either.",
@@ -169,9 +192,11 @@ def _folds(parts: SimpleNamespace) -> None:
     with gr.Accordion("What the model sees", open=False):
         parts.views = model_views(elem_id="chat-views")
     with gr.Accordion("What each patch says (logit lens)", open=False):
+        gr.Markdown(LENS, elem_classes="mmx-caption")
         parts.read = gr.Button("Read the patches", size="sm", elem_id="chat-read")
         parts.lens = lens(elem_id="chat-lens")
     with gr.Accordion("The vision tower's own attention", open=False):
+        gr.Markdown(TOWER, elem_classes="mmx-caption")
         parts.see = gr.Button("Show where the tower looks", size="sm", elem_id="chat-see")
         parts.tower = grounding_viewer(elem_id="chat-tower", empty="Press the button above.")
     with gr.Accordion("The same in Python", open=False):
@@ -192,7 +217,7 @@ def _wire(parts: SimpleNamespace, page: Page) -> None:
     whole = [parts.question, parts.strip, *settings, *said]
 
     asked = gr.on([parts.ask.click, parts.question.submit], run.ask, whole, shown, trigger_mode="once", **slow)
-    example = parts.shelf.select(_example, said, [*shown, parts.truths], **slow).then(run.ask, whole, shown, **slow)
+    example = parts.shelf.select(_example, said, [*shown, parts.truths], **slow).success(run.ask, whole, shown, **slow)
     answered = (
         asked,
         example,
@@ -217,6 +242,7 @@ def _wire(parts: SimpleNamespace, page: Page) -> None:
         [parts.status, parts.viewer], **slow,
     )  # fmt: skip
     parts.viewer.word(look.pressed, [parts.which, parts.talk, parts.view], parts.word, **quick)
+    parts.word.input(None, [parts.word, parts.view, parts.viewer], parts.viewer, js=SHOW_WORD, **private)
     parts.word.input(look.word_chosen, [parts.which, *said, *views], [parts.status, parts.viewer], **slow)
     parts.heads.change(lambda heads: gr.Row(visible=heads == "one"), parts.heads, parts.one_head, **quick)
     parts.which.input(run.show_other, [parts.which, *said], shown, **slow)
@@ -243,7 +269,7 @@ def _clear(talk, request: gr.Request) -> tuple:
 
 def _example(talk, truths: dict, request: gr.Request, event: gr.SelectData) -> tuple:
     """An example begins a conversation anew: its picture and question in the inputs, then it is asked."""
-    strip, question, truths = inputs.example(event.index, truths)
+    strip, question, truths = inputs.example(number_of(event, "index", len(inputs.EXAMPLES)), truths)
     return *run.clear(talk, request, strip=strip, question=question), truths
 
 

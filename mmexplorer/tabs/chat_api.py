@@ -5,6 +5,7 @@ answer is streamed; nothing of it is kept for the caller.
 """
 
 import base64
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,9 +15,11 @@ import gradio as gr
 from mmexplorer.errors import Refusal
 from mmexplorer.explore.chat import chat, forget
 from mmexplorer.figures.viewer import grounding_npz
-from mmexplorer.replies import Reply, Turn
+from mmexplorer.replies import ChatEvent, Reply, Turn
 from mmexplorer.tabs.background import WORKERS
 from mmexplorer.tabs.chat_stream import newest
+
+POSITION = re.compile("[0-9]{1,9}")
 
 
 def add() -> None:
@@ -51,9 +54,14 @@ def _chat(images, turns, model, max_new_tokens, temperature, top_p, seed, forced
         "seed": seed,
         "forced": _forced(forced),
     }
-    stop = threading.Event()
-    events = newest(lambda stop: chat(asked, **settings, stop=stop), stop)
-    with closing(events):
+
+    def answered(stop: threading.Event) -> Iterator[ChatEvent]:
+        for event in chat(asked, **settings, stop=stop):
+            if event.reply:  # also of a caller who is gone
+                WORKERS.submit(forget, event.reply)  # which waits for the device
+            yield event
+
+    with closing(newest(answered, threading.Event())) as events:
         while True:
             try:
                 event = next(events)
@@ -61,7 +69,6 @@ def _chat(images, turns, model, max_new_tokens, temperature, top_p, seed, forced
                 reply = end.value.reply
                 break
             yield {"text": event.text if event else ""}
-    WORKERS.submit(forget, reply)  # which waits for the device
     yield _plain(reply)
 
 
@@ -89,7 +96,7 @@ def _forced(forced):
     """Positions as numbers, which JSON writes as texts."""
     if not isinstance(forced, dict):
         return forced
-    return {int(place) if place.isascii() and place.isdecimal() else place: token for place, token in forced.items()}
+    return {int(place) if POSITION.fullmatch(place) else place: token for place, token in forced.items()}
 
 
 def _plain(reply: Reply) -> dict:

@@ -1,13 +1,14 @@
 """The Python that repeats what was said in the chat tab, for exactly the settings of its last answer."""
 
-from mmexplorer.tabs.chat_session import Exchange
+from mmexplorer.figures.conversation import picture_name
+from mmexplorer.tabs.chat_session import Talk
 
 
-def python_code(exchanges: tuple[Exchange, ...]) -> str:
-    """A program that leaves the last exchange's answer as `reply`; it opens pictures by number from its folder."""
-    numbers, lines = iter(range(1, 1_000)), []
-    for exchange in exchanges:
-        names = [f"picture-{next(numbers)}.png" for _ in exchange.pictures]
+def python_code(exchanges: Talk) -> str:
+    """A program that leaves the last exchange's answer as `reply`; pictures are named as in the ZIP."""
+    lines = []
+    for number, exchange in enumerate(exchanges, 1):
+        names = [picture_name(number, index) for index in range(1, len(exchange.pictures) + 1)]
         lines.append(f'    ("user", {exchange.question!r}, {names!r}),')
         lines.append(f'    ("assistant", {exchange.reply.text if exchange.reply else ""!r}),')
     reply = exchanges[-1].reply
@@ -18,6 +19,7 @@ def python_code(exchanges: tuple[Exchange, ...]) -> str:
     return f"""\
 import mmexplorer
 
+# The pictures are in the ZIP under Downloads; run this where it was unpacked.
 turns = [
 {turns}
 ]

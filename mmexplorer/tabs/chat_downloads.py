@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 import gradio as gr
 
 from mmexplorer.figures.conversation import conversation_json, conversation_markdown, conversation_zip
-from mmexplorer.tabs.chat_session import Exchange
-from mmexplorer.tabs.embedding_space_export import TAKE
+from mmexplorer.tabs.chat_session import Talk
 from mmexplorer.tabs.status import message
+from mmexplorer.tabs.take_file import take_file
 
 NOTHING = message("There is no conversation to download yet.", "note")
 
@@ -25,11 +25,11 @@ def wire(as_json: gr.Button, as_markdown: gr.Button, as_zip: gr.Button, talk: gr
     )
     for button, name, write in writers:
         written = button.click(_writer(name, write), talk, [file, status], **private)
-        written.success(None, file, None, js=f"(file) => file && ({TAKE})(file)", **private)
+        take_file(written, file)
 
 
 def _writer(name: str, write: Callable) -> Callable:
-    def written(talk: tuple[Exchange, ...]) -> Iterator[tuple]:
+    def written(talk: Talk) -> Iterator[tuple]:
         said = [(exchange.question, exchange.pictures, exchange.reply) for exchange in talk if exchange.reply]
         if not said:
             yield None, NOTHING

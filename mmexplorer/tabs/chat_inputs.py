@@ -8,8 +8,9 @@ from mmexplorer.explore import experiments, truth
 from mmexplorer.explore.experiments import ASSETS
 from mmexplorer.pictures import open_picture
 from mmexplorer.tabs.brief import brief
+from mmexplorer.tabs.drawing import picture_of
 from mmexplorer.tabs.status import toast
-from mmexplorer.tabs.zero_shot_inputs import remembered
+from mmexplorer.tabs.truths import remembered
 
 EXAMPLES = (
     ("red-circle-blue-square.png", "is the red circle to the left of the blue square?"),
@@ -17,7 +18,7 @@ EXAMPLES = (
     ("three-yellow-stars.png", "how many stars are there?"),
     ("word-above-circle.png", "what is written here?"),
 )
-CONTROLS = ("model", "temperature", "top_p", "most", "view", "heads")
+CONTROLS = ("model", "temperature", "top_p", "most")
 
 
 def pictures() -> list[Image.Image]:
@@ -40,11 +41,11 @@ def new_scene(strip, truths: dict) -> tuple:
 
 def drawn(strip, drawing) -> tuple:
     """(strip, sources) with the drawing among the pictures."""
-    composite = (drawing or {}).get("composite")
-    if composite is None or not composite.convert("RGBA").getchannel("A").getextrema()[1]:
-        toast(Refusal("The canvas is empty; draw something first."))
+    try:
+        return [*(strip or ()), (picture_of(drawing), None)], gr.Tabs(selected="pictures")
+    except Refusal as refusal:
+        toast(refusal)
         return gr.skip(), gr.skip()
-    return [*(strip or ()), (open_picture(composite), None)], gr.Tabs(selected="pictures")
 
 
 def fill_card(key: str, truths: dict) -> tuple:
@@ -56,5 +57,5 @@ def fill_card(key: str, truths: dict) -> tuple:
         truths = remembered(truths, open_picture(path), truth.load_truth(path))
     values = {"strip": [str(path) for path in card.paths], "question": card.settings.get("question", "")}
     values |= {name: card.settings[name] for name in ("seed", "hidden") if name in card.settings}
-    given = {"model": card.models[0], "view": "attention", "heads": "mean", **card.settings}
+    given = {"model": card.models[0], **card.settings}
     return brief(card), truths, values, [given.get(name, gr.skip()) for name in CONTROLS]

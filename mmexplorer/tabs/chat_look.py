@@ -11,16 +11,18 @@ import gradio as gr
 import numpy as np
 
 from mmexplorer.explore import chat_probes, chat_views
+from mmexplorer.explore.chat_measured import default_reason
 from mmexplorer.explore.truth import Truth
 from mmexplorer.figures.viewer import viewer_payload
 from mmexplorer.presets import preset
 from mmexplorer.replies import ROLES, AttendedWord, Attention, Reply
 from mmexplorer.results import Grounding
 from mmexplorer.tabs import chat_session as session
-from mmexplorer.tabs.chat_session import Exchange
-from mmexplorer.tabs.status import loading, message, saying_how_it_ends, told
-from mmexplorer.tabs.zero_shot_inputs import truth_of
-from mmexplorer.toyworld.mentions import mentions
+from mmexplorer.tabs.chat_session import Talk
+from mmexplorer.tabs.event_numbers import number_of
+from mmexplorer.tabs.jobs import Job
+from mmexplorer.tabs.status import loading, message, told
+from mmexplorer.tabs.truths import truth_of
 
 VIEWS = {
     "attention": ("Attention", "How much of each word's attention fell where."),
@@ -35,7 +37,6 @@ CAVEAT = (
     "To test it, hide the patches below and ask again."
 )
 MAX_WORDS = 400
-Talk = tuple[Exchange, ...]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Look:
 
 def grounding(reply: Reply, look: Look = Look(), turns=(), stop: threading.Event | None = None) -> Grounding:
     """The maps of one view; asks the model again for gradients, single heads and neutral questions."""
-    attention = reply.attention
+    attention = chat_probes.seen(reply, look.picture)
     shared = {"picture": look.picture, "part": look.part, "hide_sinks": look.hide_sinks}
     if look.view == "gradient":
         rows = chat_probes.gradient_maps(turns, reply, look.word, stop=stop)
@@ -71,10 +72,13 @@ def grounding(reply: Reply, look: Look = Look(), turns=(), stop: threading.Event
 
 def payload(attention: Attention, maps: Grounding, truths: dict, look: Look = Look(), *, first=False) -> str:
     """The viewer's value for a view of an answer; the first one chooses a word, further ones leave that alone."""
-    words = attention.words if look.view != "gradient" else (attention.words[look.word],)
-    shares = np.stack([attention.shares[:, :, list(word.rows)].mean(axis=(1, 2)) for word in words], axis=1)
-    layers = list(range(len(shares))) if len(maps.layers) == len(shares) else [look.layer - 1]
-    masks = _masks(truth_of(maps.image, truths), words)
+    shown = range(len(attention.words)) if look.view != "gradient" else [look.word]
+    words = [attention.words[i] for i in shown]
+    one = look.heads == "one" and look.view != "gradient"
+    weights = attention.shares[look.layer - 1 : look.layer, look.head - 1 : look.head] if one else attention.shares
+    shares = np.stack([weights[:, :, list(word.rows)].mean(axis=(1, 2)) for word in words], axis=1)
+    found = _masks(attention, truth_of(maps.image, truths))
+    masks = {place: found[i] for place, i in enumerate(shown) if i in found}
     tokens = chat_views.cells(attention.layouts[look.picture], look.part).ravel()
     marked = chat_views.sinks(attention)[chat_views.columns(attention, look.picture)][tokens]
     return viewer_payload(
@@ -82,25 +86,39 @@ def payload(attention: Attention, maps: Grounding, truths: dict, look: Look = Lo
         masks,
         quantity="attention",
         caveat=CAVEAT,
+        notes=_notes(attention, look),
         max_words=MAX_WORDS,
         word=first_word(words, masks) if first else None,
         roles=[word.role for word in words],
-        layer_range=chat_views.default_range(len(maps.layers), attention.model) if len(layers) > 1 else None,
-        segments=(ROLES, shares[layers]),
+        layer_range=None if one else chat_views.default_range(len(maps.layers), attention.model),
+        segments=(ROLES, shares),
         sinks=np.flatnonzero(marked).tolist(),
     )
 
 
-def _masks(truth: Truth | None, words: Sequence[AttendedWord]) -> dict[int, np.ndarray]:
+def _notes(attention: Attention, look: Look) -> list[str]:
+    """Sentences for the viewer: what its shares count, and why it begins with the layers that it begins with."""
+    pictures, measured = len(attention.images), "gradient x attention"
+    if look.view != "gradient":
+        parts = [look.view, "max of heads" if look.heads == "max" else "", look.part if look.part != "base" else ""]
+        measured = ", ".join(filter(None, parts))
+    notes = [
+        f"“Image” counts the tokens of all {pictures} pictures; the map shows picture {look.picture + 1}."
+        if pictures > 1
+        else "",
+        default_reason(attention.model, len(attention.shares), measured)
+        if look.heads != "one" or look.view == "gradient"
+        else "",
+    ]
+    return list(filter(None, notes))
+
+
+def _masks(attention: Attention, truth: Truth | None) -> dict[int, np.ndarray]:
     """The masks of what words name in a drawn picture, by the word's index; each word means its whole description."""
-    masks = {}
-    for role in ("question", "answer") if truth else ():
-        chosen = [i for i, word in enumerate(words) if word.role == role]
-        for place, phrase in mentions([words[i].text for i in chosen]).items():
-            mask = truth.mask_of(phrase)
-            if mask is not None:
-                masks[chosen[place]] = mask
-    return masks
+    if truth is None:
+        return {}
+    masks = {word: truth.mask_of(phrase) for word, phrase in chat_views.descriptions(attention).items()}
+    return {word: mask for word, mask in masks.items() if mask is not None}
 
 
 def first_word(words: Sequence[AttendedWord], masks: Collection[int] = ()) -> int:
@@ -109,51 +127,59 @@ def first_word(words: Sequence[AttendedWord], masks: Collection[int] = ()) -> in
     return next((i for i in reversed(answer) if i in masks), answer[0])
 
 
-def again(which: int | None, talk: Talk, truths: dict, *given) -> Iterator[tuple]:
+def again(which: int | None, talk: Talk, truths: dict, request: gr.Request, *given) -> Iterator[tuple]:
     """Updates (status, viewer) for another view of the answer on the page."""
     number = session.chosen(talk, which)
-    if number is None or talk[number].reply.attention is None:
+    attention = talk[number].reply.attention if number is not None else None
+    if attention is None or not attention.words:
         yield gr.skip(), gr.skip()
         return
     reply, look = talk[number].reply, _look(given)
     turns = session.turns(talk[: number + 1])
 
-    def work() -> Iterator[tuple]:
+    def work(job: Job) -> Iterator[tuple]:
         ready = [preset(reply.model)]
         maps = yield from told(
-            lambda stop: grounding(reply, look, turns, stop), lambda: loading(ready, "Looking again."), _show
+            lambda stop: grounding(reply, look, turns, stop), lambda: loading(ready, "Looking again."), _show, job
         )
         name, sentence = VIEWS[look.view]
-        yield message(f"{name} ({_details(look, maps)}). {sentence}"), payload(reply.attention, maps, truths, look)
+        yield message(f"{name} ({_details(attention, look, maps)}). {sentence}"), payload(attention, maps, truths, look)
 
-    yield from saying_how_it_ends(work(), _show)
+    yield from session.JOBS.updates(request.session_hash, "viewer", work, _show)
 
 
-def word_chosen(which: int | None, talk: Talk, truths: dict, *given) -> Iterator[tuple]:
+def word_chosen(which: int | None, talk: Talk, truths: dict, request: gr.Request, *given) -> Iterator[tuple]:
     """The same when another word is chosen, which only the view of one word minds."""
-    yield from again(which, talk, truths, *given) if _look(given).view == "gradient" else [(gr.skip(), gr.skip())]
+    if _look(given).view == "gradient":
+        yield from again(which, talk, truths, request, *given)
+    else:
+        yield gr.skip(), gr.skip()
 
 
 def pressed(which: int | None, talk: Talk, view: str, event: gr.EventData) -> gr.Dropdown:
     """The word that was pressed in the viewer as the chosen one, if it is the answer's."""
     number = session.chosen(talk, which)
-    words = talk[number].reply.attention.words if number is not None and talk[number].reply.attention else ()
-    if view == "gradient" or not 0 <= event.index < len(words) or words[event.index].role != "answer":
+    attention = talk[number].reply.attention if number is not None else None
+    if view == "gradient" or attention is None:
         return gr.skip()
-    return gr.Dropdown(value=event.index)
+    word = number_of(event, "index", len(attention.words))
+    return gr.Dropdown(value=word) if attention.words[word].role == "answer" else gr.skip()
 
 
 def controls(reply: Reply, truths: dict, picture: int = 0) -> dict:
-    """The controls that depend on the answer: as many pictures, layers, heads and words as there are."""
+    """The controls for an answer's first view, with as many pictures, layers, heads and words as it has."""
     attention = reply.attention
     layers, heads = attention.shares.shape[:2]
     words = [(word.text, i) for i, word in enumerate(attention.words) if word.role == "answer"]
     pictures = [(f"{i + 1} of {len(attention.images)}", i) for i in range(len(attention.images))]
-    masks = _masks(truth_of(attention.images[picture], truths), attention.words)
+    masks = _masks(attention, truth_of(attention.images[picture], truths))
     tiles = any(layout.tile_grid for layout in attention.layouts)
     return {
         "picture": gr.Dropdown(pictures, value=picture, visible=len(pictures) > 1),
-        "part": gr.Dropdown(value="base", visible=tiles),
+        "view": "attention",
+        "heads": "mean",
+        "sinks": False,
+        "part": gr.Dropdown(PARTS, value="base", visible=tiles),
         "layer": gr.Slider(maximum=layers, value=chat_views.default_range(layers, attention.model)[0] + 1),
         "head": gr.Slider(maximum=heads, value=1),
         "word": gr.Dropdown(words, value=first_word(attention.words, masks) if words else None),
@@ -165,7 +191,10 @@ def no_controls() -> dict:
     """The same before there is an answer."""
     return {
         "picture": gr.Dropdown([], visible=False),
-        "part": gr.Dropdown(value="base", visible=False),
+        "view": gr.skip(),
+        "heads": gr.skip(),
+        "sinks": gr.skip(),
+        "part": gr.Dropdown(PARTS, value="base", visible=False),
         "layer": gr.skip(),
         "head": gr.skip(),
         "word": gr.Dropdown([], value=None),
@@ -177,16 +206,21 @@ def _patches(attention: Attention) -> int:
     return max(2, min(int((layout.kind == "base").sum()) for layout in attention.layouts))
 
 
-def _details(look: Look, maps: Grounding) -> str:
+def _details(attention: Attention, look: Look, maps: Grounding) -> str:
     """What the picture shows, in a few words."""
     heads = {"mean": "mean of heads", "max": "maximum of heads", "one": maps.layers[0]}[look.heads]
     what = f"“{maps.words[0]}”" if look.view == "gradient" else heads
-    return f"{what}, sinks hidden" if look.hide_sinks else what
+    if not look.hide_sinks:
+        return what
+    found = int(chat_views.sinks(attention)[chat_views.columns(attention, look.picture)].sum())
+    return f"{what}, {found or 'no'} sink{'' if found == 1 else 's'}{' hidden' if found else ' found to hide'}"
 
 
 def _look(given: tuple) -> Look:
     picture, view, heads, layer, head, part, hide, word = given
-    return Look(int(picture or 0), view, heads, int(layer), int(head), part or "base", bool(hide), word)
+    return Look(
+        int(picture or 0), view or "attention", heads or "mean", int(layer), int(head), part or "base", bool(hide), word
+    )
 
 
 def _show(status: str) -> tuple:

@@ -16,22 +16,20 @@ from mmexplorer.figures.viewer import viewer_payload
 from mmexplorer.presets import preset
 from mmexplorer.replies import Reply
 from mmexplorer.tabs import chat_session as session
-from mmexplorer.tabs.chat_session import Exchange
-from mmexplorer.tabs.status import loading, message, saying_how_it_ends, told
+from mmexplorer.tabs.chat_session import Talk
+from mmexplorer.tabs.jobs import Job
+from mmexplorer.tabs.status import loading, message, told
 
 NO_ANSWER = "Ask something about a picture first; then this can be measured."
 TOWER_CAVEAT = "How the vision tower looks at the picture before any word is read; no question changes it."
-Talk = tuple[Exchange, ...]
 
 
 def causal(which, picture, word, hidden, cover: bool, talk: Talk, request: gr.Request) -> Iterator[tuple]:
     """Updates (status, causal): hides what a word looked at, and as many random patches, and asks again."""
 
     def work(turns, reply: Reply, stop) -> CausalCheck:
-        if word is None:
-            raise Refusal("Choose a word of the answer first.")
         return chat_probes.causal_check(
-            turns, reply, int(word), int(hidden), picture=int(picture or 0), cover=bool(cover), stop=stop
+            turns, reply, word, int(hidden), picture=int(picture or 0), cover=bool(cover), stop=stop
         )
 
     def shown(reply: Reply, check: CausalCheck) -> str:
@@ -50,10 +48,12 @@ def causal(which, picture, word, hidden, cover: bool, talk: Talk, request: gr.Re
             covered=check.covered,
         )
 
-    yield from _measured(which, talk, work, shown, "Hiding patches and asking again.", "The causal check is below.")
+    yield from _measured(
+        "causal", which, talk, request, work, shown, "Hiding patches and asking again.", "The causal check is below."
+    )
 
 
-def lens(which, picture, talk: Talk) -> Iterator[tuple]:
+def lens(which, picture, talk: Talk, request: gr.Request) -> Iterator[tuple]:
     """Updates (status, lens): which word each patch is nearest to, layer by layer."""
 
     def shown(reply: Reply, found) -> str:
@@ -61,33 +61,44 @@ def lens(which, picture, talk: Talk) -> Iterator[tuple]:
         return lens_payload(found.words, found.probabilities, found.layers, image, found.box, found.grid)
 
     yield from _measured(
-        which, talk, lambda turns, reply, stop: chat_probes.lens(turns, reply, int(picture or 0), stop=stop), shown,
+        "lens", which, talk, request,
+        lambda turns, reply, stop: chat_probes.lens(turns, reply, int(picture or 0), stop=stop), shown,
         "Reading the patches.", "Each patch shows the word that it is nearest to.",
     )  # fmt: skip
 
 
-def tower(which, picture, talk: Talk) -> Iterator[tuple]:
+def tower(which, picture, talk: Talk, request: gr.Request) -> Iterator[tuple]:
     """Updates (status, tower): the vision tower's own attention on the picture."""
     yield from _measured(
-        which, talk, lambda turns, reply, stop: chat_probes.vision_maps(turns, reply, int(picture or 0), stop=stop),
+        "tower", which, talk, request,
+        lambda turns, reply, stop: chat_probes.vision_maps(turns, reply, int(picture or 0), stop=stop),
         lambda _, maps: viewer_payload(maps, quantity="attention", caveat=TOWER_CAVEAT),
         "Asking the vision tower.", "The vision tower's own attention is below.",
     )  # fmt: skip
 
 
-def _measured(which: int | None, talk: Talk, work: Callable, shown: Callable, doing: str, done: str) -> Iterator[tuple]:
-    """Updates (status, result) of work(turns, reply, stop), drawn by shown(reply, result)."""
+def _measured(
+    kind: str,
+    which: int | None,
+    talk: Talk,
+    request: gr.Request,
+    work: Callable,
+    shown: Callable,
+    doing: str,
+    done: str,
+) -> Iterator[tuple]:
+    """Updates (status, result) of work(turns, reply, stop), drawn by shown(reply, result); kind is that of the job."""
 
-    def updates() -> Iterator[tuple]:
+    def updates(job: Job) -> Iterator[tuple]:
         number = session.chosen(talk, which)
         if number is None:
             raise Refusal(NO_ANSWER)
         reply, turns = talk[number].reply, session.turns(talk[: number + 1])
         ready = [preset(reply.model)]
-        result = yield from told(lambda stop: work(turns, reply, stop), lambda: loading(ready, doing), _show)
+        result = yield from told(lambda stop: work(turns, reply, stop), lambda: loading(ready, doing), _show, job)
         yield message(done), shown(reply, result)
 
-    yield from saying_how_it_ends(updates(), _show)
+    yield from session.JOBS.updates(request.session_hash, kind, updates, _show)
 
 
 def _show(status: str) -> tuple:

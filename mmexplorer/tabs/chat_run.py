@@ -3,25 +3,28 @@
 A Refusal becomes a toast and a line in the status slot, and the question goes back to where it was typed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from types import MappingProxyType
 
 import gradio as gr
 
+from mmexplorer.errors import Refusal
 from mmexplorer.explore import chat
 from mmexplorer.hub import Stopped
 from mmexplorer.presets import preset
-from mmexplorer.replies import Turn
+from mmexplorer.replies import ChatEvent, Reply, Turn
 from mmexplorer.tabs import chat_session as session
 from mmexplorer.tabs import chat_show as show
-from mmexplorer.tabs.chat_session import Exchange, messages
+from mmexplorer.tabs.chat_session import Exchange, Talk, messages
 from mmexplorer.tabs.chat_stream import newest
-from mmexplorer.tabs.status import IDLE, loading, message, saying_how_it_ends, told
+from mmexplorer.tabs.event_numbers import number_of
+from mmexplorer.tabs.jobs import Job
+from mmexplorer.tabs.status import IDLE, loading, message, told
 
 OUTPUTS = ("status", "chatbot", "talk", "question", "strip", "meta", "seed", *show.OUTPUTS)
-Talk = tuple[Exchange, ...]
 Strip = Sequence[tuple[str, str | None]] | None  # files and captions, as gr.Gallery gives them
 NOTHING_YET = message("There is no question to ask again yet.", "note")
 
@@ -35,18 +38,23 @@ def ask(
     question: str, strip: Strip, model, temperature, top_p, most, seed, talk: Talk, truths: dict, request: gr.Request
 ) -> Iterator[tuple]:
     """Answers the question in the box about the pictures in the strip, and all that was said before."""
-    back = {"question": question, "strip": strip or []}
+    back = {"question": session.typed(question), "strip": strip or []}
+    talk = talk if not talk or talk[-1].reply else talk[:-1]  # the last question may still be waiting for its answer
+    asked = None
 
-    def work() -> Iterator[tuple]:
+    def read(job: Job) -> Iterator[tuple]:
+        nonlocal asked
         files = [file for file, _ in strip or ()]
         said = (*session.turns(talk), Turn("assistant", talk[-1].reply.text)) if talk else ()
-        new = Turn("user", (question or "").strip(), files)
-        opened = yield from told(lambda stop: chat.conversation((*said, new)), lambda: "Reading the pictures.", _show)
+        new = Turn("user", back["question"], files)
+        opened = yield from told(lambda _: chat.conversation((*said, new)), lambda: "Reading the pictures.", _show, job)
+        if job.is_set():
+            raise Stopped
         asked = session.new_exchange(new.text, opened[-1].pictures)
-        settings = _settings(model, temperature, top_p, most, seed)
-        yield from _answer(talk, asked, settings, request, talk, truths, back)
 
-    yield from saying_how_it_ends(work(), _show)
+    yield from session.JOBS.updates(request.session_hash, "question", read, _show)
+    if asked:
+        yield from _answer(talk, asked, _settings(model, temperature, top_p, most, seed), request, talk, truths, back)
 
 
 def retry(model, temperature, top_p, most, seed, talk: Talk, truths: dict, request: gr.Request) -> Iterator[tuple]:
@@ -56,52 +64,62 @@ def retry(model, temperature, top_p, most, seed, talk: Talk, truths: dict, reque
         return
     seed = int(seed or 0) + bool(temperature)
     settings = _settings(model, temperature, top_p, most, seed)
-    again = _answer(talk[:-1], replace(talk[-1], reply=None), settings, request, talk, truths, seed=seed)
-    yield from saying_how_it_ends(again, _show)
+    yield from _answer(talk[:-1], replace(talk[-1], reply=None), settings, request, talk, truths, seed=seed)
 
 
 def edit(
     model, temperature, top_p, most, seed, talk: Talk, truths: dict, event: gr.EditData, request: gr.Request
 ) -> Iterator[tuple]:
     """Asks an earlier question in other words; what was said after it is gone."""
-    number = session.exchange_of(event.index, talk)
-    asked = replace(talk[number], question=session.typed(event.value).strip(), reply=None)
+    number = session.exchange_of(number_of(event, "index", sys.maxsize), talk)
+    asked = replace(talk[number], question=session.typed(event.value), reply=None)
     settings = _settings(model, temperature, top_p, most, seed)
-    yield from saying_how_it_ends(_answer(talk[:number], asked, settings, request, talk, truths), _show)
+    yield from _answer(talk[:number], asked, settings, request, talk, truths)
 
 
 def force(which: int | None, talk: Talk, truths: dict, event: gr.EventData, request: gr.Request) -> Iterator[tuple]:
     """Writes an answer again with another token at one position; what was said after it is gone."""
     number = session.chosen(talk, which)
+    if number is None:
+        raise Refusal("There is no answer yet that another token could be put into.")
     reply = talk[number].reply
-    kept = {place: token for place, token in reply.settings.get("forced", {}).items() if place < event.position}
-    settings = reply.settings | {"forced": kept | {int(event.position): int(event.id)}, "model": reply.model}
-    asked = replace(talk[number], reply=None)
-    yield from saying_how_it_ends(_answer(talk[:number], asked, settings, request, talk, truths), _show)
+    position, token = number_of(event, "position", len(reply.tokens)), number_of(event, "id", sys.maxsize)
+    kept = {place: other for place, other in reply.settings.get("forced", {}).items() if place < position}
+    settings = reply.settings | {"forced": kept | {position: token}, "model": reply.model}
+    yield from _answer(talk[:number], replace(talk[number], reply=None), settings, request, talk, truths)
 
 
 def undo(talk: Talk, truths: dict, request: gr.Request) -> tuple:
     """Takes the last question back into the box, its pictures into the strip."""
-    session.supersede(request.session_hash)
+    session.JOBS.supersede(request.session_hash)
     if not talk:
         return only(status=NOTHING_YET)
     rest, last = talk[:-1], talk[-1]
+    session.forget((last,))
     back = {"question": last.question, "strip": [(picture, None) for picture in last.pictures]}
-    return only(status=IDLE, chatbot=messages(rest), talk=rest, meta="", **back, **show.answer(rest, None, truths))
+    number = session.chosen(rest, None)
+    status, meta = IDLE, ""
+    if number is not None:  # the views are of an earlier answer then
+        status, meta = message(show.summary(rest[number].reply)), show.counts(rest[number].reply)
+    views = show.answer(rest, number, truths)
+    return only(status=status, meta=meta, chatbot=messages(rest), talk=rest, **back, **views)
 
 
 def clear(talk: Talk, request: gr.Request, **values) -> tuple:
     """Begins anew with these values, and gives back what was kept for this conversation."""
-    session.supersede(request.session_hash)
+    session.JOBS.supersede(request.session_hash)
     session.forget(talk)
     return only(**{"status": IDLE, "chatbot": [], "talk": (), "meta": "", **show.nothing(), **values})
 
 
-def show_other(which: int, talk: Talk, truths: dict) -> tuple:
+def show_other(which: int, talk: Talk, truths: dict, request: gr.Request) -> tuple:
     """Another answer of the conversation in the views below it."""
     number = session.chosen(talk, which)
-    status = IDLE if number is None else message(show.summary(talk[number].reply))
-    return only(status=status, **show.answer(talk, number, truths))
+    if number is None:
+        return only(status=IDLE)
+    session.JOBS.supersede(request.session_hash, *session.VIEWS)
+    reply = talk[number].reply
+    return only(status=message(show.summary(reply)), meta=show.counts(reply), **show.answer(talk, number, truths))
 
 
 def _answer(
@@ -116,39 +134,48 @@ def _answer(
 ) -> Iterator[tuple]:
     """Streams the reply to a question; without one the conversation is as it `was` and the inputs are given `back`."""
     talk = (*before, asked)
-    ready = [preset(settings["model"])]
-    with session.job(request.session_hash) as stop:
+
+    def work(job: Job) -> Iterator[tuple]:
         cleared = {"question": "", "strip": []} if back else {}
         yield only(talk=talk, chatbot=messages(talk), meta="", **cleared, **values)
         try:
-            event = None
-            stream = newest(lambda stop: chat.chat(session.turns(talk), **settings, stop=stop), stop)
-            with closing(stream):
-                while True:
-                    try:
-                        event = next(stream)
-                    except StopIteration as end:
-                        reply = end.value.reply
-                        break
-                    if not session.is_current(request.session_hash, stop):
-                        return
-                    if event is None:
-                        yield _show(message(loading(ready, "Reading the question."), "busy"))
-                    else:
-                        yield only(status=message("Answering.", "busy"), chatbot=messages(talk, event.text))
-            if not session.is_current(request.session_hash, stop):
-                return
+            reply = yield from _streamed(talk, settings, job)
             if not reply.tokens:
                 raise Stopped
         except Exception:
-            if session.is_current(request.session_hash, stop):
-                yield only(talk=was, chatbot=messages(was), **back)
-                raise
-            return
-        talk = (*before, replace(asked, reply=reply))
+            yield only(talk=was, chatbot=messages(was), **back)
+            raise
+        done = session.answered(talk, reply)
+        session.forget(was[len(before) :])
         drawing = message("Drawing what it looked at.", "busy")
-        yield only(talk=talk, chatbot=messages(talk), meta=show.counts(reply), status=drawing)
-        yield only(status=message(show.summary(reply)), **show.answer(talk, len(talk) - 1, truths))
+        yield only(talk=done, chatbot=messages(done), meta=show.counts(reply), status=drawing)
+        session.JOBS.supersede(request.session_hash, *session.VIEWS)  # of the answer that leaves the page now
+        yield only(status=message(show.summary(reply)), **show.answer(done, len(done) - 1, truths))
+
+    yield from session.JOBS.updates(request.session_hash, "answer", work, _show)
+
+
+def _streamed(talk: Talk, settings: Mapping, job: Job) -> Generator[tuple, None, Reply]:
+    """The updates while the answer to the last question is written; returns the reply."""
+    ready = [preset(settings["model"])]
+    with closing(newest(lambda _: _events(talk, settings, job), job)) as stream:
+        while True:
+            try:
+                event = next(stream)
+            except StopIteration as end:
+                return end.value.reply
+            if event is None:
+                yield _show(message(loading(ready, "Reading the question."), "busy"))
+            else:
+                yield only(status=message("Answering.", "busy"), chatbot=messages(talk, event.text))
+
+
+def _events(talk: Talk, settings: Mapping, job: Job) -> Iterator[ChatEvent]:
+    """The answer's events; of an answer that nobody waits for any more the model need not keep anything."""
+    for event in chat.chat(session.turns(talk), **settings, stop=job):
+        yield event
+    if not job.wanted:
+        chat.forget(event.reply)
 
 
 def _show(status: str) -> tuple:

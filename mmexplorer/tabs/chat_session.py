@@ -3,10 +3,7 @@
 A conversation is a tuple of exchanges, the newest last; nothing in it belongs to Gradio but the files of thumbnails.
 """
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gradio as gr
@@ -14,14 +11,20 @@ from gradio.processing_utils import save_pil_to_cache
 from gradio.utils import get_upload_folder
 from PIL import Image
 
+from mmexplorer.errors import Refusal
 from mmexplorer.explore import chat
-from mmexplorer.replies import Reply, Turn
+from mmexplorer.replies import Attention, Reply, Turn
 from mmexplorer.tabs.background import WORKERS
+from mmexplorer.tabs.jobs import Jobs
 
 SHOWN_SIDE = 512  # pixels of the longest side of a picture in the conversation
 GAP = "\u200b"  # takes no room
 
-_jobs: dict[str, threading.Event] = {}  # the answers that are being written, by session
+MAPS_BYTES = 2**29  # of maps that a conversation keeps; those of the newest answer stay, however large
+MAPS_GONE = "The maps of this answer made room for those of newer ones."
+JOBS = Jobs()
+# Kinds of jobs, beside "question" and "answer": what is shown of the answer that is on the page.
+VIEWS = ("viewer", "causal", "lens", "tower")
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,10 @@ class Exchange:
     files: tuple[str, ...] = ()
 
 
-def turns(exchanges: tuple[Exchange, ...]) -> tuple[Turn, ...]:
+Talk = tuple[Exchange, ...]
+
+
+def turns(exchanges: Talk) -> tuple[Turn, ...]:
     """The conversation as the model is asked: up to the last question, whose reply is left out."""
     said: list[Turn] = []
     for exchange in exchanges:
@@ -43,7 +49,7 @@ def turns(exchanges: tuple[Exchange, ...]) -> tuple[Turn, ...]:
     return tuple(said[:-1])
 
 
-def messages(exchanges: tuple[Exchange, ...], writing: str | None = None) -> list[dict]:
+def messages(exchanges: Talk, writing: str | None = None) -> list[dict]:
     """The conversation as gr.Chatbot shows it; `writing` is the answer in the making to the last question.
 
     Pictures are messages of their own, because gr.Chatbot cannot edit one that holds both.
@@ -62,14 +68,14 @@ def messages(exchanges: tuple[Exchange, ...], writing: str | None = None) -> lis
     return shown
 
 
-def exchange_of(index: int, exchanges: tuple[Exchange, ...]) -> int:
-    """Which exchange the message of that index among `messages` belongs to."""
+def exchange_of(index: int, exchanges: Talk) -> int:
+    """Which exchange the message of that index among `messages` belongs to; Refusal if none does."""
     stop = 0
     for number, exchange in enumerate(exchanges):
         stop += len(exchange.pictures) + 1 + (exchange.reply is not None)
-        if index < stop:
+        if 0 <= index < stop:
             return number
-    return len(exchanges) - 1
+    raise Refusal("That is not in the conversation any more; choose again.")
 
 
 def _literal(text: str) -> str:
@@ -77,19 +83,19 @@ def _literal(text: str) -> str:
     return text.replace("&", f"&{GAP}").replace("<", f"<{GAP}")
 
 
-def typed(text: str) -> str:
-    """What a visitor made of a text that was shown."""
-    return text.replace(GAP, "")
+def typed(text) -> str:
+    """What a visitor typed, or made of a text that was shown, in characters that can be sent back."""
+    return str(text or "").replace(GAP, "").encode("utf-8", "replace").decode().strip()
 
 
-def newest_picture(exchanges: tuple[Exchange, ...]) -> int:
+def newest_picture(exchanges: Talk) -> int:
     """The number, counted from 0, of the first picture of the last question that came with any."""
     counts = [len(exchange.pictures) for exchange in exchanges]
     last = max((number for number, count in enumerate(counts) if count), default=0)
     return sum(counts[:last])
 
 
-def chosen(talk: tuple[Exchange, ...], which: int | None) -> int | None:
+def chosen(talk: Talk, which: int | None) -> int | None:
     """The number of the exchange that is shown: the chosen one if it is answered, else the newest answered one."""
     answered = [number for number, exchange in enumerate(talk) if exchange.reply]
     return which if which in answered else answered[-1] if answered else None
@@ -100,6 +106,30 @@ def new_exchange(question: str, pictures: tuple[Image.Image, ...]) -> Exchange:
     return Exchange(question, pictures, files=tuple(map(_thumbnail, pictures)))
 
 
+def answered(talk: Talk, reply: Reply) -> Talk:
+    """The conversation with the reply to its last question, in the memory of few pictures and MAPS_BYTES of maps.
+
+    The oldest maps go first; their answers stay.
+    """
+    pictures = tuple(picture for exchange in talk for picture in exchange.pictures)
+    # A reply has copies of all pictures so far, and a view that the viewer makes anew.
+    shared = replace(reply.attention, images=pictures) if reply.attention else None
+    kept, room = [replace(talk[-1], reply=replace(reply, attention=shared, grounding=None))], MAPS_BYTES
+    room -= _size(shared)
+    for exchange in reversed(talk[:-1]):
+        size = _size(exchange.reply and exchange.reply.attention)
+        room -= size
+        if size and room < 0:
+            remarks = (*exchange.reply.remarks, MAPS_GONE)
+            exchange = replace(exchange, reply=replace(exchange.reply, attention=None, remarks=remarks))
+        kept.append(exchange)
+    return tuple(reversed(kept))
+
+
+def _size(attention: Attention | None) -> int:
+    return attention.mean.nbytes + attention.max.nbytes + attention.shares.nbytes if attention else 0
+
+
 def _thumbnail(picture: Image.Image) -> str:
     """A small copy among the uploads, from where the server hands files to whoever knows; always under one name."""
     small = picture.copy()
@@ -108,44 +138,12 @@ def _thumbnail(picture: Image.Image) -> str:
     return save_pil_to_cache(small, get_upload_folder(), name="picture", format=kind)
 
 
-@contextmanager
-def job(session: str | None) -> Iterator[threading.Event]:
-    """An event that `stop` sets, for as long as the block lasts; an older job of the session is superseded."""
-    event = threading.Event()
-    supersede(session)
-    _jobs[session] = event
-    try:
-        yield event
-    finally:
-        if _jobs.get(session) is event:
-            del _jobs[session]
-
-
-def is_current(session: str | None, event: threading.Event) -> bool:
-    """Whether a job may still write to the page; one that was superseded may not."""
-    return _jobs.get(session) is event
-
-
-def supersede(session: str | None) -> None:
-    """Ends the job of a session, whose result nobody wants any more."""
-    event = _jobs.pop(session, None)
-    if event is not None:
-        event.set()
-
-
-def stop(session: str | None) -> None:
-    """Asks the job of a session, if there is one, to end with what it has."""
-    event = _jobs.get(session)
-    if event is not None:
-        event.set()
-
-
 def stop_of(request: gr.Request) -> None:
     """Asks the visitor's running answer to end with what it has."""
-    stop(request.session_hash)
+    JOBS.stop(request.session_hash)
 
 
-def forget(exchanges: tuple[Exchange, ...]) -> None:
+def forget(exchanges: Talk) -> None:
     """Gives back what models still keep of a conversation, without waiting for whoever has the device."""
     replies = [exchange.reply for exchange in exchanges if exchange.reply]
     if replies:

@@ -12,22 +12,22 @@ from mmexplorer.replies import Reply
 from mmexplorer.tabs import chat_look as look
 from mmexplorer.tabs import chat_session as session
 from mmexplorer.tabs.chat_code import python_code
-from mmexplorer.tabs.chat_session import Exchange
+from mmexplorer.tabs.chat_session import Exchange, Talk
 from mmexplorer.tabs.status import message
 
 OUTPUTS = (
-    "which", "picture", "part", "layer", "head", "word", "hidden", "tokens", "viewer", "views", "lens", "tower",
-    "causal", "code",
+    "which", "picture", "view", "heads", "sinks", "part", "layer", "head", "word", "hidden", "tokens", "viewer",
+    "views", "lens", "tower", "causal", "code",
 )  # fmt: skip
 ENDED = {
-    "end": "the model ended it",
-    "length": "it reached the most new tokens",
-    "context": "the model's context was full",
-    "stopped": "stopped",
+    "end": "The model ended the answer",
+    "length": "Cut at the most new tokens (see Settings)",
+    "context": "Cut because the model's context was full",
+    "stopped": "Stopped by you",
 }
 
 
-def answer(talk: tuple[Exchange, ...], which: int | None, truths: dict) -> dict:
+def answer(talk: Talk, which: int | None, truths: dict) -> dict:
     """Values of OUTPUTS for one answer of the conversation, or for none."""
     number = session.chosen(talk, which)
     if number is None:
@@ -43,11 +43,11 @@ def answer(talk: tuple[Exchange, ...], which: int | None, truths: dict) -> dict:
     if attention is None:
         return values
     first = look.Look(picture=session.newest_picture(talk[: number + 1]))
-    return values | {
-        **look.controls(reply, truths, first.picture),
-        "viewer": look.payload(attention, look.grounding(reply, first), truths, first, first=True),
-        "views": views_payload(attention.images, attention.layouts, model=preset(reply.model).label),
-    }
+    values |= look.controls(reply, truths, first.picture)
+    values["views"] = views_payload(attention.images, attention.layouts, model=preset(reply.model).label)
+    if attention.words:  # neither question nor answer need have any
+        values["viewer"] = look.payload(attention, look.grounding(reply, first), truths, first, first=True)
+    return values
 
 
 def nothing() -> dict:
@@ -77,7 +77,8 @@ def counts(reply: Reply) -> str:
 
     read = f"{number(reply.text_tokens, 'text token')} and {number(reply.image_tokens, 'image token')} read"
     line = f"{number(len(reply.tokens), 'token')} written, {reply.tokens_per_second:,.0f} a second; {read}."
-    line += f" The end: {ENDED[reply.ended]}."
+    empty = "" if reply.text.strip() else ", which is empty"
+    line += f" {ENDED[reply.ended]}{empty}."
     return message(line) + "".join(message(remark, "note") for remark in reply.remarks)
 
 

@@ -79,7 +79,7 @@ def look_up(
         if shown is None:
             yield only(status=NOTHING_OPEN)
             return
-        with session.stoppable(request.session_hash) as stop:
+        with session.JOBS.job(request.session_hash) as stop:
             ready = partial(loading, [preset(shown.collection.model)], "Searching.")
             found, place = yield from told(look, ready, _show, stop)
             points, asked = [int(point) for point in found.indices[0]], _asked(**query)

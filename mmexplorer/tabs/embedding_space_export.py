@@ -13,6 +13,7 @@ from mmexplorer.tabs.embedding_space_map import row_of
 from mmexplorer.tabs.embedding_space_session import Shown
 from mmexplorer.tabs.shell import Page
 from mmexplorer.tabs.status import message, toast
+from mmexplorer.tabs.take_file import take_file
 
 PYTHON = """\
 import mmexplorer
@@ -26,13 +27,6 @@ places = mmexplorer.project(space.vectors, method="umap", dimensions=2, seed=0)
 near = mmexplorer.neighbours(space.images, space.images[:1], k=6)
 print(places.coordinates.shape, near.indices)
 """
-# Hands a file that was just written to the browser's downloads.
-TAKE = """(file) => {
-  const link = Object.assign(document.createElement('a'), { href: file.url, download: file.orig_name });
-  document.body.append(link);
-  link.click();
-  link.remove();
-}"""
 
 
 def wire(send: gr.Button, as_csv: gr.Button, as_parquet: gr.Button, chosen, shown, status, page: Page) -> None:
@@ -41,7 +35,7 @@ def wire(send: gr.Button, as_csv: gr.Button, as_parquet: gr.Button, chosen, show
     file = gr.File(visible="hidden", elem_id="es-file")
     for button, write in ((as_csv, _as_csv), (as_parquet, _as_parquet)):
         written = button.click(write, [chosen, shown], [file, status], **private)
-        written.success(None, file, None, js=TAKE, **private)
+        take_file(written, file)
     components, fill = page.pictures_go_to["zero-shot"]
 
     def hand_over(chosen, shown) -> Iterator[tuple]:

@@ -100,7 +100,7 @@ def measured(compare: str, k: int, column: str | None, shown: Shown | None, requ
             yield only(status=FIRST)
             return
         collections = [shown.collection]
-        with session.stoppable(request.session_hash) as stop:
+        with session.JOBS.job(request.session_hash) as stop:
             if compare and compare != shown.collection.model:
                 pace = Pace("Embedding", "pictures and captions")
                 other = yield from told(

@@ -84,7 +84,7 @@ def lay_out_again(
         if shown is None:
             yield only(status=NOTHING_OPEN)
             return
-        with session.stoppable(request.session_hash) as stop:
+        with session.JOBS.job(request.session_hash) as stop:
             layout = layout_of(method, dimensions, centred, near, spread, metric, seed)
             yield from _laid_out(shown, layout, stop)
 
@@ -106,7 +106,7 @@ def find_clusters(count: int, typed: str, shown: Shown | None, request: gr.Reque
         if shown is None:
             yield only(status=NOTHING_OPEN)
             return
-        with session.stoppable(request.session_hash) as stop:
+        with session.JOBS.job(request.session_hash) as stop:
             ready = partial(loading, [preset(shown.collection.model)], "Finding clusters.")
             groups, names = yield from told(name_them, ready, _show, stop)
             fresh = replace(
@@ -132,14 +132,14 @@ def _open(
                 return toy_world(model, pace.note, stop)
             return Collection.open(chosen, model=model, local=local, folder=folder, progress=pace.note, stop=stop)
 
-        with session.stoppable(request.session_hash) as stop:
+        with session.JOBS.job(request.session_hash) as stop:
             try:
                 collection = yield from told(embed, lambda: loading([preset(model)], pace.text()), _show, stop)
             except BaseException:  # refused, stopped with nothing done yet, or the visitor has left
                 session.remove(folder)
                 raise
         # A stop of its own: one that cut the embedding short must not keep what is done from being shown.
-        with session.stoppable(request.session_hash) as stop:
+        with session.JOBS.job(request.session_hash) as stop:
             wanted = layout if collection.complete else Layout("pca", layout.dimensions)
             yield only(gallery=None, class_column=_class_choice(collection), actions=gr.Row(visible=False), chosen=())
             yield from _laid_out(Shown(collection, wanted, None, folder=folder), wanted, stop)

@@ -2,10 +2,8 @@
 
 import shutil
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +14,12 @@ from gradio.utils import get_upload_folder
 from mmexplorer.explore.collection import Collection
 from mmexplorer.explore.layouts import Layout
 from mmexplorer.results import Projection
+from mmexplorer.tabs.jobs import Jobs
 
 FOLDER = "collection-"
 DAY = 24 * 3600  # seconds
 
-_stops: dict[str, threading.Event] = {}  # of the jobs that are running, by session
+JOBS = Jobs()
 
 
 @dataclass(frozen=True)
@@ -64,27 +63,6 @@ def remove(folder: Path | None) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextmanager
-def stoppable(session: str | None) -> Iterator[threading.Event]:
-    """An event that `stop` sets, for as long as the block lasts; an older job of the session is stopped."""
-    event = threading.Event()
-    if session:
-        stop(session)
-        _stops[session] = event
-    try:
-        yield event
-    finally:
-        if session and _stops.get(session) is event:
-            del _stops[session]
-
-
 def stop_of(request: gr.Request) -> None:
     """Stops the visitor's running job, which then ends with what it has."""
-    stop(request.session_hash)
-
-
-def stop(session: str | None) -> None:
-    """Asks the running job of a session, if there is one, to end with what it has."""
-    event = _stops.get(session)
-    if event is not None:
-        event.set()
+    JOBS.stop(request.session_hash)

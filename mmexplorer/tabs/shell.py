@@ -15,6 +15,7 @@ from mmexplorer.components.shell import help_fold, memory_line, title
 from mmexplorer.errors import Refusal
 from mmexplorer.pictures import MAX_PIXELS
 from mmexplorer.tabs import TABS
+from mmexplorer.tabs.status import WENT_WRONG
 
 UNREADABLE = (
     "What was sent could not be read; a picture must be a whole PNG, JPEG, WebP, GIF, BMP or TIFF file of at most "
@@ -43,7 +44,7 @@ class Page:
 
 
 class Frame(gr.Blocks):
-    """gr.Blocks that tells the visitor in one sentence about refusals and about input that Gradio cannot decode."""
+    """gr.Blocks that tells the visitor in one sentence about refusals, undecodable input and whatever else fails."""
 
     async def process_api(self, *args, **kwargs):
         """Every call of a handler, from the page and from the API."""
@@ -51,6 +52,10 @@ class Frame(gr.Blocks):
             return await super().process_api(*args, **kwargs)
         except Refusal as refusal:
             raise gr.Error(html.escape(str(refusal), quote=False), print_exception=False) from refusal
+        except gr.Error:
+            raise
+        except Exception as error:  # its traceback goes to the log
+            raise gr.Error(WENT_WRONG) from error
 
     async def preprocess_data(self, *args, **kwargs):
         """What a visitor sent, as a handler's arguments; whatever fails here is due to what was sent."""

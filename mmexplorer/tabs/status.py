@@ -25,7 +25,8 @@ def message(text: str, kind: str = "quiet") -> str:
 
 IDLE = message("A model is loaded when it is first used; a toy model takes a few seconds.")
 STOPPED = message("Stopped. What was already there stays.", "note")
-FAILED = message("Something went wrong in the app; its log says what. What was already there stays.", "note")
+WENT_WRONG = "Something went wrong in the app; its log says what."
+FAILED = message(f"{WENT_WRONG} What was already there stays.", "note")
 
 
 def toast(refusal: Refusal) -> str:

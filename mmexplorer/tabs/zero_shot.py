@@ -18,6 +18,7 @@ from mmexplorer.figures.examples import examples_payload
 from mmexplorer.presets import preset, presets
 from mmexplorer.tabs import zero_shot_api, zero_shot_inputs
 from mmexplorer.tabs import zero_shot_run as run
+from mmexplorer.tabs.model_facts import about
 from mmexplorer.tabs.shell import Page
 from mmexplorer.tabs.status import IDLE, STOPPED, message
 
@@ -50,7 +51,7 @@ def build(page: Page) -> None:
             [("None", ""), *cards.items()], value="", label="Experiment", scale=2, elem_id="zs-card", min_width=280,
             info="Fills the inputs and says what to predict.",
         )  # fmt: skip
-    about = gr.HTML(run.about(["toy-clip"]), elem_id="zs-about", apply_default_css=False)
+    facts = gr.HTML(about(["toy-clip"]), elem_id="zs-about", apply_default_css=False)
     brief = gr.Markdown(visible=False, elem_id="zs-brief", elem_classes="mmx-card")
 
     with gr.Row(equal_height=False):
@@ -139,14 +140,14 @@ def build(page: Page) -> None:
         trigger_mode="always_last",  # a click while heatmaps are still being drawn counts
         **private,
     )
-    started.then(lambda keys: (page.refresh(), run.about(keys)), models, [page.status, about], **quick)
+    started.then(lambda keys: (page.refresh(), about(keys)), models, [page.status, facts], **quick)
     classify.click(None, js=SHOW_STATUS, **private)
     again = gr.on(
         [which.input, method.input, contrast.input], run.ground_again, [asked, which, method, contrast, truths], shown,
         show_progress="hidden", trigger_mode="always_last", **private,
     )  # fmt: skip
     stop.click(lambda: STOPPED, None, status, cancels=[started, again], **quick)
-    gr.on(None, run.about, models, about, **quick)  # whenever the page loads, and when another model is chosen
+    gr.on(None, about, models, facts, **quick)  # whenever the page loads, and when another model is chosen
     method.change(lambda key: gr.Dropdown(info=methods.METHODS[key].one_sentence), method, method, **quick)
     scene.click(zero_shot_inputs.new_scene, truths, filled, show_progress="hidden", **private)
     label_set.input(_take_labels, label_set, [labels, label_set], **quick)

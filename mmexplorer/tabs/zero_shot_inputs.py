@@ -1,6 +1,5 @@
 """The zero-shot tab's inputs: what a visitor gave, as checked values, and what cards, scenes and examples fill in."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +11,9 @@ from mmexplorer.explore import experiments, recordings, truth, zero_shot
 from mmexplorer.explore.labels import TEMPLATE_SETS, labels_from_text
 from mmexplorer.pictures import open_picture
 from mmexplorer.tabs.brief import brief
+from mmexplorer.tabs.drawing import picture_of
+from mmexplorer.tabs.truths import remembered
 
-MAX_TRUTHS = 64  # drawn scenes whose masks a session remembers
 THUMBNAIL_SIDE = 96
 FILLED = ("sources", "mode", "picture", "files", "labels", "templates", "template_set", "models", "truths")
 
@@ -54,10 +54,7 @@ def _thumbnail(source: str | Image.Image, name: str) -> Image.Image:
 
 def _pictures(mode, picture, drawing, files) -> dict[str, str | Image.Image]:
     if mode == "draw":
-        composite = (drawing or {}).get("composite")
-        if composite is None or not composite.convert("RGBA").getchannel("A").getextrema()[1]:
-            raise Refusal("The canvas is empty; draw something first.")
-        return {"drawing.png": open_picture(composite)}
+        return {"drawing.png": picture_of(drawing)}
     if mode == "several":
         if not files:
             raise Refusal("There are no pictures yet; choose some files first.")
@@ -73,24 +70,6 @@ def _pictures(mode, picture, drawing, files) -> dict[str, str | Image.Image]:
     if not picture:
         raise Refusal("There is no picture yet; upload, paste or draw one first.")
     return {Path(picture).name: picture}
-
-
-def key_of(picture: Image.Image) -> str:
-    """A key for a picture's pixels."""
-    return hashlib.sha256(repr(picture.size).encode() + picture.convert("RGB").tobytes()).hexdigest()
-
-
-def truth_of(picture: Image.Image, truths: dict) -> truth.Truth | None:
-    """What is known to be in a picture, if it was drawn here."""
-    return truths.get(key_of(picture))
-
-
-def remembered(truths: dict, picture: Image.Image, known: truth.Truth | None) -> dict:
-    """The session's truths with one more picture; the oldest are forgotten."""
-    if known is None:
-        return truths
-    kept = dict(list(truths.items())[-(MAX_TRUTHS - 1) :])
-    return {**kept, key_of(picture): known}
 
 
 def filled(**values) -> tuple:

@@ -3,7 +3,6 @@
 A Refusal becomes a toast and a line in the status slot; everything else on the page stays as it was.
 """
 
-import html
 import tempfile
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -23,7 +22,8 @@ from mmexplorer.methods import METHODS
 from mmexplorer.presets import Preset, preset
 from mmexplorer.results import Classification, Grounding
 from mmexplorer.tabs.status import IDLE, loading, message, saying_how_it_ends, toast, told
-from mmexplorer.tabs.zero_shot_inputs import Asked, collect, truth_of
+from mmexplorer.tabs.truths import truth_of
+from mmexplorer.tabs.zero_shot_inputs import Asked, collect
 
 OUTPUTS = ("status", "scores", "viewer", "which", "walk", "code", "archive", "asked")
 PROMPTS_WITH_STEPS = 2_000  # a step-by-step account of more prompts than this helps nobody
@@ -153,16 +153,6 @@ def _cut(asked: Asked) -> tuple[str, ...]:
     cut = zero_shot.cut_labels(asked.labels, model=asked.models[0], templates=asked.templates)
     shown = ", ".join(f"“{label[:40]}”" for label in cut[:3]) + (" and others" if len(cut) > 3 else "")
     return (f"Longer than the model reads, so that the end does not count: {shown}.",) if cut else ()
-
-
-def about(keys: Sequence[str]) -> str:
-    """For each chosen model where it stands, its size, licence and what it is good for, before anything is fetched."""
-    rows = []
-    for p in map(preset, keys or ()):
-        gate = " (asks for an agreement on the Hub)" if p.gated else ""
-        facts = (p.label, p.note, residency.status(p.key).detail, f"{p.licence}{gate}")
-        rows.append("<li><b>{}</b>: {} <span>({}; {})</span></li>".format(*map(html.escape, facts)))
-    return f'<ul class="mmx-about">{"".join(rows)}</ul>' if rows else message("Choose at least one model.", "note")
 
 
 def _summary(asked: Asked, presets: Sequence[Preset], seconds: float) -> str:

@@ -12,7 +12,7 @@ TEXT = 64  # about how many tokens the questions and answers of a small picture 
 TINY = 0.3  # share of large scenes whose things are so small that the base view hardly shows them
 TINY_KINDS = ("single", "pair", "group", "several")
 # Pairs, texts and people teach what is learned last, and come up too seldom in the world's own mixture.
-KIND_WEIGHTS = {"single": 5, "pair": 30, "group": 18, "several": 17, "word": 18, "figure": 12}
+KIND_WEIGHTS = {"single": 5, "pair": 27, "group": 25, "several": 16, "word": 19, "figure": 8}
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,34 @@ def test_views_of_the_attention(chat):
     expect(chat.viewer.locator(".chip")).to_have_count(1)
     with chat.finished():
         chat.page.locator("#chat-sinks input").click()
+    expect(chat.page.locator("#chat-status")).to_contain_text("sink")
+    chat.ask("what colour is the circle?")  # whose first view is the default again, and the controls say so
+    expect(chat.page.locator("#chat-view input")).to_have_value("Attention")
+    expect(chat.page.locator("#chat-heads input")).to_have_value("Mean")
+    expect(chat.page.locator("#chat-sinks input")).not_to_be_checked()
+    expect(chat.page.get_by_label("Layer of the head").first).to_be_hidden()
+
+
+def test_the_share_of_one_head_is_that_heads_own(chat):
+    chat.example(1)
+    chat.choose("heads", "One head")
+    share = chat.viewer.locator(".facts dd").first.inner_text()
+    expect(chat.viewer.locator(".segments [data-role=image] b")).to_have_text(share)
+
+
+def test_a_word_chosen_in_the_list_is_shown_in_the_viewer(chat):
+    chat.example(1)
+    word = mmexplorer.answer(PICTURES / EXAMPLES[1][0], EXAMPLES[1][1]).attention.words[-2].text
+    chat.page.locator("#chat-word input").click()
+    chat.page.locator("li[role=option]").filter(has_text=word).first.click()
+    expect(chat.viewer.locator(".chip[aria-selected=true]")).to_have_text(word)
+
+
+def test_the_first_picture_can_come_from_the_camera_or_the_clipboard(chat):
+    strip = chat.page.locator("#chat-strip")
+    for name in ("Capture from camera", "Paste from clipboard"):
+        button, frame = strip.get_by_label(name).bounding_box(), strip.bounding_box()
+        assert button["y"] + button["height"] < frame["y"] + frame["height"]  # not cut off
 
 
 def test_a_patch_lights_the_words_that_look_at_it_and_the_slider_moves_through_the_layers(chat):

@@ -202,7 +202,7 @@ def test_thumbs_set_the_range_and_may_pass_each_other(page):
         page.keyboard.press("ArrowRight")
     other.fill("1")
     assert part(page, "range-name").inner_text() == "Layers 2–6, mean"
-    page.get_by_role("button", name="Default 3–4").click()
+    page.get_by_role("button", name="Default: 3–4").click()
     assert (one.input_value(), other.input_value()) == ("2", "3")
     page.get_by_role("button", name="All", exact=True).click()
     assert (one.input_value(), other.input_value()) == ("0", "5")

@@ -7,10 +7,11 @@ from mmexplorer.figures.causal import causal_html, hidden_picture, verdict
 
 def test_the_verdict_compares_the_loss_with_that_of_random_patches():
     matters = verdict("red", -0.1, -2.1, np.array([-0.2, -0.4]))
-    assert "loses 2.00 of log p; without random patches 0.20" in matters and "mattered" in matters
+    assert "loses 2.00 of log p; without random patches it loses 0.20" in matters and "mattered" in matters
     assert "1 of 2 random draws" in verdict("red", -0.1, -1.1, np.array([-0.2, -3.0]))
     assert "hardly needed them" in verdict("a", -0.001, -0.002, np.array([-0.001]))
     assert "-0.00" not in verdict("a", -0.001, -0.002, np.array([-0.001]))
+    assert "gains 0.30 of log p" in verdict("a", -0.5, -0.2, np.array([-0.5]))
 
 
 def test_words_and_answers_are_escaped_and_probabilities_shown():

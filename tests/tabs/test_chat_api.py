@@ -105,6 +105,7 @@ NUMBERS = "A turn names its pictures by their numbers in images, from 0, and the
         ({"top_p": 0}, "top_p must be above 0 and at most 1."),
         ({"seed": -5}, "seed must be a whole number from 0 to 9,223,372,036,854,775,807."),
         ({"forced": [1]}, "forced must give a token id for each position, such as {2: 17}."),
+        ({"forced": {"9" * 5_000: 1}}, "A forced position must be a whole number from 0 to 1,023."),
         ({"forced": {"x": 1}}, "A forced position must be a whole number from 0 to 1,023."),
         ({"forced": {"0": 10_000}}, "Token 10000 cannot stand in an answer."),
         ({"turns": "a " * 5_000}, "This conversation has 5,0"),

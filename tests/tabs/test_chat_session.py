@@ -1,9 +1,11 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from mmexplorer.replies import Reply, TokenChoice
+from mmexplorer.errors import Refusal
+from mmexplorer.replies import Attention, Reply, TokenChoice
 from mmexplorer.tabs import chat_session as session
 from mmexplorer.tabs.chat_code import python_code
 
@@ -43,7 +45,10 @@ def test_thumbnails_that_were_cleaned_away_are_written_again(talk):
 
 
 def test_every_message_leads_to_its_exchange(talk):
-    assert [session.exchange_of(index, talk) for index in range(6)] == [0, 0, 0, 0, 1, 1]
+    assert [session.exchange_of(index, talk) for index in range(5)] == [0, 0, 0, 0, 1]
+    for index in (-1, 5, 10**9):
+        with pytest.raises(Refusal, match="not in the conversation any more"):
+            session.exchange_of(index, talk)
 
 
 def test_the_newest_answer_is_chosen_unless_another_is(talk):
@@ -58,20 +63,38 @@ def test_the_pictures_of_the_last_question_that_had_any_are_shown_first(talk):
     assert session.newest_picture(()) == 0
 
 
-def test_a_new_job_supersedes_the_old_one_and_stop_reaches_only_the_running_one():
-    with session.job("a") as old, session.job("b") as other:
-        assert session.is_current("a", old)
-        with session.job("a") as new:
-            assert old.is_set() and not session.is_current("a", old) and session.is_current("a", new)
-            session.stop("a")
-            assert new.is_set() and session.is_current("a", new) and not other.is_set()
-        session.supersede("b")
-        assert other.is_set() and not session.is_current("b", other)
-    session.stop("a")
+def attended(images, size: int) -> Attention:
+    rows = np.zeros((1, size, 1), np.float16)
+    return Attention(tuple(images), (), (), rows, rows, np.zeros((1, 1, 0, 4), np.float32))
+
+
+def test_replies_share_the_pictures_of_their_conversation(talk):
+    copies = [picture.copy() for picture in talk[0].pictures]
+    done = session.answered(talk, Reply("yes", (TOKEN,), attention=attended(copies, 1)))
+    shared = [kept is own for kept, own in zip(done[1].reply.attention.images, talk[0].pictures, strict=True)]
+    assert shared == [True, True] and done[0] is talk[0]
+
+
+def test_the_oldest_maps_make_room_and_their_answers_stay(monkeypatch):
+    monkeypatch.setattr(session, "MAPS_BYTES", 4 * 25)
+    talk = ()
+    for number in range(4):
+        reply = Reply(str(number), (TOKEN,), attention=attended((), 10))
+        talk = session.answered((*talk, session.new_exchange("what?", ())), reply)
+    assert [exchange.reply.attention is not None for exchange in talk] == [False, False, True, True]
+    assert [exchange.reply.remarks for exchange in talk] == [(session.MAPS_GONE,)] * 2 + [()] * 2
+    assert [exchange.reply.text for exchange in talk] == ["0", "1", "2", "3"]
+    alone = session.answered(talk[:1], Reply("large", (TOKEN,), attention=attended((), 100)))
+    assert alone[0].reply.attention is not None
+
+
+def test_what_was_typed_can_be_sent_back():
+    assert session.typed(f" a<{session.GAP}b> \ud800 ") == "a<b> ?" and session.typed(None) == ""
+    session.typed("\udfff x").encode()
 
 
 def test_the_code_on_the_page_is_python_and_names_what_was_said(talk):
     code = python_code(talk[:1])
     compile(code, "code", "exec")
     assert "('user'" not in code and '"how many?"' in code.replace("'", '"') and "seed=3" in code
-    assert "picture-1.png" in code and "picture-2.png" in code
+    assert "pictures/1-1.png" in code and "pictures/1-2.png" in code  # as in the ZIP

@@ -1,4 +1,4 @@
-"""A visitor's own things in the embedding tab: the folder of thumbnails, and the stop of the running job."""
+"""A visitor's own things in the embedding tab: the folder of thumbnails, and who may name files of this machine."""
 
 import os
 import time
@@ -28,23 +28,6 @@ def visitor(host: str | None, **headers: str):
 )
 def test_only_who_sits_at_the_machine_may_name_its_files(host, headers, trusted):
     assert session.from_this_machine(visitor(host, **headers)) is trusted
-
-
-def test_stop_reaches_the_visitors_own_job_only():
-    with session.stoppable("anna") as annas, session.stoppable("ben") as bens:
-        session.stop("anna")
-        assert annas.is_set() and not bens.is_set()
-    session.stop("anna")  # nothing runs any more: nothing happens
-    with session.stoppable("anna") as later:
-        assert not later.is_set()
-
-
-def test_a_new_job_of_a_visitor_ends_the_old_one():
-    with session.stoppable("anna") as old:
-        with session.stoppable("anna") as new:
-            assert old.is_set() and not new.is_set()
-        session.stop("anna")
-        assert not new.is_set()
 
 
 def test_thumbnails_lie_where_the_server_may_hand_them_out_and_are_deleted_with_the_session():

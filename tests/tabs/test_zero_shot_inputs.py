@@ -10,6 +10,7 @@ from mmexplorer.explore.labels import TEMPLATE_SETS, labels_from_text
 from mmexplorer.pictures import open_picture
 from mmexplorer.presets import presets
 from mmexplorer.tabs import zero_shot_inputs as inputs
+from mmexplorer.tabs.truths import truth_of
 
 RED, BLUE = Image.new("RGB", (40, 30), "red"), Image.new("RGB", (40, 30), "blue")
 
@@ -130,7 +131,7 @@ def test_a_card_fills_the_inputs_and_says_what_to_predict():
     assert filled["templates"].splitlines() == list(card.templates)
     assert filled["models"] == list(card.models)
     for path in card.paths:
-        assert inputs.truth_of(open_picture(path), filled["truths"]).things == truth.load_truth(path).things
+        assert truth_of(open_picture(path), filled["truths"]).things == truth.load_truth(path).things
 
 
 def test_every_card_asks_what_the_tab_can_answer():
@@ -163,24 +164,10 @@ def test_a_drawn_scene_is_known_again_after_it_was_saved_as_png(tmp_path):
     filled = values(inputs.new_scene({}))
     filled["picture"].save(tmp_path / "scene.png")
     again = open_picture(tmp_path / "scene.png")
-    known = inputs.truth_of(again, filled["truths"])
+    known = truth_of(again, filled["truths"])
     labels = labels_from_text(filled["labels"])
     assert labels == list(dict.fromkeys(labels))
     assert set(known.masks_of(labels)) == {label for label in labels if known.mask_of(label) is not None} != set()
     changed = np.array(again)
     changed[0, 0] ^= 1
-    assert inputs.truth_of(Image.fromarray(changed), filled["truths"]) is None
-
-
-def test_the_oldest_truths_are_forgotten():
-    _, known = truth.draw_scene(seed=1)
-    truths = {}
-    pictures = [Image.new("RGB", (1, 1), (i, 0, 0)) for i in range(inputs.MAX_TRUTHS + 2)]
-    for picture in pictures:
-        truths = inputs.remembered(truths, picture, known)
-    assert [inputs.truth_of(picture, truths) is not None for picture in pictures] == [False] * 2 + [True] * 64
-
-
-def test_pictures_of_other_shapes_with_the_same_bytes_are_told_apart():
-    tall, wide = Image.new("RGB", (2, 8)), Image.new("RGB", (8, 2))
-    assert inputs.key_of(tall) != inputs.key_of(wide)
+    assert truth_of(Image.fromarray(changed), filled["truths"]) is None

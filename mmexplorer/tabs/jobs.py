@@ -1,0 +1,73 @@
+"""What is being computed for each visitor of a tab, and how it is stopped or gives way to what they ask next.
+
+Knows neither what a job computes nor where its result goes.
+"""
+
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, contextmanager
+
+from mmexplorer.tabs.status import Show, saying_how_it_ends
+
+
+class Job(threading.Event):
+    """The event that asks a job to end; wanted says whether its result may still reach the page."""
+
+    wanted = True
+
+
+class Jobs:
+    """The running jobs of one tab: of each kind at most one for a visitor, who is known by the session."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._running: dict[tuple[str, str], Job] = {}
+
+    @contextmanager
+    def job(self, session: str | None, kind: str = "") -> Iterator[Job]:
+        """A job that lasts as long as the block; an older one of its kind is asked to end and no longer wanted."""
+        job = Job()
+        key = session or f"nobody {id(job)}", kind
+        with self._lock:
+            older = self._running.pop(key, None)
+            self._running[key] = job
+        _supersede(older)
+        try:
+            yield job
+        finally:
+            job.wanted = False
+            with self._lock:
+                if self._running.get(key) is job:
+                    del self._running[key]
+
+    def updates(
+        self, session: str | None, kind: str, work: Callable[[Job], Iterator[tuple]], show: Show
+    ) -> Iterator[tuple]:
+        """The updates of work(job), a new job, and how it ended, for as long as the job is wanted."""
+        with self.job(session, kind) as job, closing(saying_how_it_ends(work(job), show)) as updates:
+            for update in updates:
+                if not job.wanted:
+                    return
+                yield update
+
+    def stop(self, session: str | None) -> None:
+        """Asks the jobs of a session to end with what they have."""
+        for job in self.running(session):
+            job.set()
+
+    def supersede(self, session: str | None, *kinds: str) -> None:
+        """Ends the jobs of a session, of some kinds or of all, whose results nobody wants any more."""
+        for job in self.running(session, kinds):
+            _supersede(job)
+
+    def running(self, session: str | None, kinds: Collection[str] = ()) -> list[Job]:
+        """The jobs of a session, of some kinds or of all."""
+        with self._lock:
+            running = list(self._running.items())
+        return [job for (owner, kind), job in running if owner == session and (not kinds or kind in kinds)]
+
+
+def _supersede(job: Job | None) -> None:
+    if job is not None:
+        job.wanted = False
+        job.set()
