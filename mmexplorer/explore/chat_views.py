@@ -20,7 +20,7 @@ HEADS = ("mean", "max")
 VIEWS = ("attention", "minus mean", "relative")
 # Where words look at their objects, as shares of the depth: layers 12 to 19, from 0, of 32. Other models by measurement
 # (training.llava_grounding).
-LAYERS = {"": (0.375, 0.625), "toy-llava": (0.0, 0.16)}
+LAYERS = {"": (0.375, 0.625), "toy-llava": (0.5, 1.0)}
 SINK_RATIO = 10.0
 FEWEST_ROWS = 8
 FLOOR = 0.1
