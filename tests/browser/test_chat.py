@@ -170,7 +170,7 @@ def test_the_first_picture_can_come_from_the_camera_or_the_clipboard(chat):
 def test_a_patch_lights_the_words_that_look_at_it_and_the_slider_moves_through_the_layers(chat):
     chat.example(1)
     before = picture_of(chat)
-    chat.viewer.locator(".chip").last.press("]")
+    chat.viewer.locator(".chip").last.press("[")
     chat.page.wait_for_function(
         "before => document.querySelector('#chat-viewer canvas').toDataURL() !== before", arg=before
     )
