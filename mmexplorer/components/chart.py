@@ -5,11 +5,10 @@ figure brings become ordinary controls, for keyboards and screen readers as well
 nothing of what is drawn.
 """
 
-from pathlib import Path
-
 import gradio as gr
 
-HERE = Path(__file__).parent
+from mmexplorer.components.component import component
+
 SCRIPTS = ("elements.js", "plotly_loader.js", "chart.js")
 
 
@@ -19,13 +18,4 @@ def chart(value: str | None = None, *, plotly_url: str, empty: str = "", **kwarg
     plotly_url: where the page finds plotly.js, from `plotly_source.plotly_url`. empty: a sentence shown while there is
     no figure; it can be updated like the value. Keyword arguments (elem_id, visible, ...) go to gr.HTML.
     """
-    return gr.HTML(
-        value,
-        html_template=(HERE / "chart.html").read_text(encoding="utf-8"),
-        css_template=(HERE / "chart.css").read_text(encoding="utf-8"),
-        js_on_load="\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS),
-        apply_default_css=False,
-        plotly_url=plotly_url,
-        empty=empty,
-        **kwargs,
-    )
+    return component("chart", SCRIPTS, value, plotly_url=plotly_url, empty=empty, **kwargs)

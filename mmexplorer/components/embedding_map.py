@@ -8,10 +8,9 @@ without drawing the others again.
 The scripts stand inside one function, which is thereby also the source of the page that the visitor can download.
 """
 
-from functools import cache
-from pathlib import Path
-
 import gradio as gr
+
+from mmexplorer.components.component import beside
 
 SCRIPTS = (
     "elements.js",
@@ -31,20 +30,15 @@ SCRIPTS = (
 EMPTY = "Choose a collection to see its map."
 
 
-@cache
-def _beside(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
-
-
 def embedding_map(value: str | None = None, *, plotly_url: str, empty: str = EMPTY, **kwargs) -> gr.HTML:
     """A gr.HTML that draws a map payload; `plotly_url` comes from `plotly_source.plotly_url()`.
 
     `empty` is what it says before there is a map. Further keyword arguments go to gr.HTML (elem_id, highlight, ...).
     """
-    scripts, style = "\n".join(map(_beside, SCRIPTS)), _beside("embedding_map.css")
+    scripts, style = "\n".join(map(beside, SCRIPTS)), beside("embedding_map.css")
     return gr.HTML(
         value,
-        html_template=_beside("embedding_map.html"),
+        html_template=beside("embedding_map.html"),
         css_template=style,
         js_on_load=f"function embeddingMap(element, props, watch, trigger) {{\n{scripts}\n}}\n"
         "embeddingMap(element, props, watch, trigger);",

@@ -5,11 +5,10 @@ the server nothing. A new value starts at its models' own logit scale and activa
 ("changed by you"); order, measure and filter stay as chosen.
 """
 
-from pathlib import Path
-
 import gradio as gr
 
-HERE = Path(__file__).parent
+from mmexplorer.components.component import component
+
 SCRIPTS = (
     "elements.js",
     "numbers.js",
@@ -24,10 +23,4 @@ SCRIPTS = (
 
 def score_chart(**kwargs) -> gr.HTML:
     """A gr.HTML that draws score payloads; keyword arguments (value, elem_id, visible, ...) go to gr.HTML."""
-    return gr.HTML(
-        html_template=(HERE / "scores.html").read_text(encoding="utf-8"),
-        css_template=(HERE / "scores.css").read_text(encoding="utf-8"),
-        js_on_load="\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS),
-        apply_default_css=False,
-        **kwargs,
-    )
+    return component("scores", SCRIPTS, **kwargs)

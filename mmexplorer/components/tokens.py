@@ -5,23 +5,14 @@ Its value is the text of `figures.tokens.tokens_payload`, or None. Pressing "Con
 text as value; nothing else asks the server.
 """
 
-from pathlib import Path
-
 import gradio as gr
 
-HERE = Path(__file__).parent
+from mmexplorer.components.component import component
+
 SCRIPTS = ("elements.js", "numbers.js", "tokens.js")
 EMPTY = "Ask something: the answer's tokens appear here, with how likely each was and what else was likely."
 
 
 def tokens(value: str | None = None, *, empty: str = EMPTY, **kwargs) -> gr.HTML:
     """A gr.HTML that draws token payloads; empty is its sentence without one, other arguments go to gr.HTML."""
-    return gr.HTML(
-        value,
-        html_template=(HERE / "tokens.html").read_text(encoding="utf-8"),
-        css_template=(HERE / "tokens.css").read_text(encoding="utf-8"),
-        js_on_load="\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS),
-        apply_default_css=False,
-        empty=empty,
-        **kwargs,
-    )
+    return component("tokens", SCRIPTS, value, empty=empty, **kwargs)

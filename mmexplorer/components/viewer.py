@@ -7,10 +7,9 @@ reads markup and style as templates, so those two contain no backslash, backtick
 puts labels in as text, never as markup.
 """
 
-from functools import cache
-from pathlib import Path
-
 import gradio as gr
+
+from mmexplorer.components.component import component
 
 SCRIPTS = (
     "heatmap.js",
@@ -26,22 +25,9 @@ SCRIPTS = (
 EMPTY = "Run a classification to see where it looked."
 
 
-@cache
-def _beside(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
-
-
 def grounding_viewer(value: str | None = None, *, empty: str = EMPTY, **kwargs) -> gr.HTML:
     """A `gr.HTML` that draws a viewer payload; `empty` is what it says before there is one.
 
     Further keyword arguments go to `gr.HTML` (elem_id, visible, ...).
     """
-    return gr.HTML(
-        value,
-        empty=empty,
-        html_template=_beside("viewer.html"),
-        css_template=_beside("viewer.css"),
-        js_on_load="".join(map(_beside, SCRIPTS)),
-        apply_default_css=False,
-        **kwargs,
-    )
+    return component("viewer", SCRIPTS, value, empty=empty, **kwargs)

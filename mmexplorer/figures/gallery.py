@@ -4,15 +4,13 @@ Knows how many cards and classes fit on a page and how small their pictures must
 were chosen, and nothing of how they are drawn.
 """
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
 
 from PIL import Image
 
-from mmexplorer.figures.inline import payload_text
+from mmexplorer.figures.inline import data_uri, payload_text
 
 MAX_CARDS = 60
 CARD_PIXELS, LEAD_PIXELS = 128, 384
@@ -120,6 +118,4 @@ def _uri(picture: Image.Image, longest: int) -> str:
     picture = picture.crop(picture.getbbox()) if picture.mode == "RGBA" else picture.convert("RGB")
     if max(picture.size) > longest:
         picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    picture.save(buffer, "webp", lossless=max(picture.size) <= TINY, quality=80)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    return data_uri(picture, "webp", lossless=max(picture.size) <= TINY, quality=80)

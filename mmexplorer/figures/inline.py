@@ -24,8 +24,13 @@ def picture_uri(picture: Image.Image, longest: int | None = None) -> str:
     if shrink:
         picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     kind = "jpeg" if shrink else "png"
+    return data_uri(picture, kind, **({"quality": 85} if shrink else {"optimize": True}))
+
+
+def data_uri(picture: Image.Image, kind: str, **options) -> str:
+    """A data URI of the picture as it is, written as "png", "jpeg" or "webp" with Pillow's options for that."""
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **({"quality": 85} if shrink else {"optimize": True}))
+    picture.save(buffer, kind, **options)
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 

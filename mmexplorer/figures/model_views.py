@@ -3,13 +3,11 @@
 Turns layouts into sentences and percentages; knows no image processor, and nothing of how it is drawn.
 """
 
-import base64
-import io
 from collections.abc import Sequence
 
 from PIL import Image
 
-from mmexplorer.figures.inline import payload_text, picture_uri
+from mmexplorer.figures.inline import data_uri, payload_text, picture_uri
 from mmexplorer.replies import ImageLayout
 
 ORIGINAL_PIXELS = 512
@@ -66,14 +64,8 @@ def _tiles(layout: ImageLayout) -> dict:
 def _view(view: Image.Image, layout: ImageLayout) -> dict:
     exact = max(view.size) <= EXACT_SIDE
     return {
-        "uri": picture_uri(view) if exact else _webp(view),
+        "uri": picture_uri(view) if exact else data_uri(view.convert("RGB"), "webp", quality=90),
         "size": list(view.size),
         "exact": exact,
         "patches": list(layout.base_grid),  # every view goes through the tower alone, in as many patches as the first
     }
-
-
-def _webp(view: Image.Image) -> str:
-    file = io.BytesIO()
-    view.convert("RGB").save(file, "webp", quality=90)
-    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from mmexplorer.figures import viewer_fit
-from mmexplorer.figures.inline import float32_text, payload_text
+from mmexplorer.figures.inline import data_uri, float32_text, payload_text
 from mmexplorer.results import Grounding
 
 MAX_WORDS = 64
@@ -271,10 +271,7 @@ def _data_uri(image: Image.Image) -> str:
     """The picture as a data URI: lossless PNG up to 256 pixels, otherwise JPEG with a longest side of at most 768."""
     picture = image.convert("RGB")
     picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
-    kind, options = ("PNG", {}) if max(picture.size) <= 256 else ("JPEG", {"quality": 88})
-    file = io.BytesIO()
-    picture.save(file, kind, **options)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+    return data_uri(picture, "png") if max(picture.size) <= 256 else data_uri(picture, "jpeg", quality=88)
 
 
 def _rounded(values: np.ndarray) -> list:
