@@ -230,8 +230,7 @@ def _wire(parts: SimpleNamespace, page: Page) -> None:
     gr.on([parts.ask.click, parts.shelf.select], None, js=SHOW_STATUS, **private)
     parts.stop.click(session.stop_of, None, None, **quick)
     parts.chatbot.undo(run.undo, said, shown, **slow)
-    # Cancelled in the page too, where an update that is on its way would bring the old answer back.
-    parts.chatbot.clear(_clear, parts.talk, shown, cancels=list(answered), **slow)
+    parts.chatbot.clear(_clear, parts.talk, shown, **slow)
     for button, text in zip(parts.suggestions, SUGGESTIONS, strict=True):
         button.click(None, None, parts.question, js=f"() => {text!r}", **private)
 

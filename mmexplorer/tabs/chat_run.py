@@ -91,7 +91,7 @@ def force(which: int | None, talk: Talk, truths: dict, event: gr.EventData, requ
 
 def undo(talk: Talk, truths: dict, request: gr.Request) -> tuple:
     """Takes the last question back into the box, its pictures into the strip."""
-    session.JOBS.supersede(request.session_hash)
+    session.JOBS.end(request.session_hash)
     if not talk:
         return only(status=NOTHING_YET)
     rest, last = talk[:-1], talk[-1]
@@ -107,7 +107,7 @@ def undo(talk: Talk, truths: dict, request: gr.Request) -> tuple:
 
 def clear(talk: Talk, request: gr.Request, **values) -> tuple:
     """Begins anew with these values, and gives back what was kept for this conversation."""
-    session.JOBS.supersede(request.session_hash)
+    session.JOBS.end(request.session_hash)
     session.forget(talk)
     return only(**{"status": IDLE, "chatbot": [], "talk": (), "meta": "", **show.nothing(), **values})
 

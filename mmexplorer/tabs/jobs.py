@@ -4,16 +4,21 @@ Knows neither what a job computes nor where its result goes.
 """
 
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 
 from mmexplorer.tabs.status import Show, saying_how_it_ends
 
+PATIENCE = 3.0  # seconds
+
 
 class Job(threading.Event):
-    """The event that asks a job to end; wanted says whether its result may still reach the page."""
+    """The event that asks a job to end; wanted says whether its result may still reach the page, over that none will."""
 
-    wanted = True
+    def __init__(self):
+        super().__init__()
+        self.wanted, self.over = True, threading.Event()
 
 
 class Jobs:
@@ -36,6 +41,7 @@ class Jobs:
             yield job
         finally:
             job.wanted = False
+            job.over.set()
             with self._lock:
                 if self._running.get(key) is job:
                     del self._running[key]
@@ -59,6 +65,17 @@ class Jobs:
         """Ends the jobs of a session, of some kinds or of all, whose results nobody wants any more."""
         for job in self.running(session, kinds):
             _supersede(job)
+
+    def end(self, session: str | None) -> None:
+        """Ends the jobs of a session and waits, at most so long as a visitor would, until no update of theirs can come.
+
+        An update that is on its way to the page would arrive after that of who ended the job, and stay there.
+        """
+        running = self.running(session)
+        self.supersede(session)
+        deadline = time.monotonic() + PATIENCE
+        for job in running:
+            job.over.wait(max(0, deadline - time.monotonic()))
 
     def running(self, session: str | None, kinds: Collection[str] = ()) -> list[Job]:
         """The jobs of a session, of some kinds or of all."""

@@ -1,6 +1,7 @@
 """Jobs of visitors: stopped by their own session only, and superseded by the next of their kind."""
 
 import threading
+import time
 
 import pytest
 
@@ -96,3 +97,23 @@ def test_refusals_and_stops_are_said_as_the_last_update(jobs):
         raise Stopped
 
     assert list(jobs.updates("anna", "", work, lambda status: (status,))) == [("working",), (STOPPED,)]
+
+
+def test_ending_a_visitors_jobs_waits_until_they_are_over(jobs):
+    begun, said = threading.Event(), []
+
+    def work():
+        with jobs.job("anna") as job:
+            begun.set()
+            job.wait(5)
+            time.sleep(0.1)  # an update that is on its way
+            said.append(job.wanted)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    begun.wait(5)
+    with jobs.job("ben") as bens:
+        jobs.end("anna")
+        assert said == [False] and not bens.is_set()
+    thread.join()
+    jobs.end("anna")  # nothing runs any more: nothing happens
