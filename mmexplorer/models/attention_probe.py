@@ -1,7 +1,7 @@
 """Exact attention rows of chosen tokens, read at the speed of fused attention.
 
 Fused attention (SDPA) never forms the weights. The probe is an attention function of transformers' interface that
-computes the rows of the queries it is given in float32 and then hands over to SDPA. An answer is written without it;
+computes the rows of the queries it is given in float32, and SDPA outside of a replay. An answer is written without it;
 afterwards one forward over the answer's tokens alone, on the cached keys of what came before, gives the rows of all
 layers (`replay`). It knows positions only: what the tokens stand for is `llava_layout`'s business.
 """
@@ -22,9 +22,10 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 PROBE = "sdpa_probe"
-WEIGHTS_AT_ONCE = 2**22  # 16 MB of weights in float32, however long the answer is
+WEIGHTS_AT_ONCE = 2**20  # 4 MB of weights in float32, however long the answer is: they stay in a processor's cache
 
-# A watcher sees (module, query, key, value, mask, scaling) of each layer and may answer with the layer's output.
+# A watcher sees (module, query, key, value, mask, scaling) of each layer and may answer with the layer's output, which
+# is then not computed twice.
 Watcher = Callable[..., Tensor | None]
 _watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 _swapping = threading.Lock()
@@ -41,9 +42,9 @@ class Span(Protocol):
 class AttentionRows:
     """Attention of T tokens over K = prompt_length + T - 1 positions: row t is the query that produced token t.
 
-    mean and max (layers, T, K) are over heads, heads is (layers, heads, T, K), all float32 and None where not asked
-    for. shares (layers, heads, T, spans) are the sums over the spans asked for. A row is zero from the position of its
-    own token on, and sums to one.
+    mean and max (layers, T, columns) are over heads, heads is (layers, heads, T, columns); None where not asked for.
+    shares (layers, heads, T, spans) float32 are the sums over the spans asked for. A whole row sums to one, and is zero
+    from the position of its own token on.
     """
 
     mean: np.ndarray | None
@@ -97,13 +98,20 @@ def _watched(module, watcher: Watcher) -> Iterator[None]:
 def _weights(query: Tensor, key: Tensor, mask: Tensor | None, scaling: float | None) -> Tensor:
     """Attention weights (batch, heads, queries, keys) in float32; key may have fewer heads, each serving a group."""
     batch, heads, queries, width = query.shape
-    grouped = query.float().reshape(batch, key.shape[1], -1, width)
-    scores = grouped @ key.float().transpose(-1, -2) * (width**-0.5 if scaling is None else scaling)
+    scaled = query.float() * (width**-0.5 if scaling is None else scaling)
+    scores = scaled.reshape(batch, key.shape[1], -1, width) @ key.float().transpose(-1, -2)
     scores = scores.view(batch, heads, queries, -1)
     if mask is not None:
         lowest = torch.finfo(scores.dtype).min
-        scores = scores.masked_fill(~mask, lowest) if mask.dtype == torch.bool else scores + mask
+        scores = scores.masked_fill_(~mask, lowest) if mask.dtype == torch.bool else scores + mask
     return scores.softmax(dim=-1)
+
+
+def _mixed(weights: Tensor, value: Tensor) -> Tensor:
+    """The attention's output (batch, queries, heads, width); value may have fewer heads, each serving a group."""
+    batch, heads, queries, keys = weights.shape
+    mixed = weights.to(value.dtype).reshape(batch, value.shape[1], -1, keys) @ value
+    return mixed.view(batch, heads, queries, -1).transpose(1, 2)
 
 
 def _causal(mask: Tensor | None, query: Tensor, key: Tensor) -> Tensor | None:
@@ -169,6 +177,8 @@ def replay(
     prompt_length: int,
     *,
     keep: Collection[str] | str = ("mean", "max"),
+    columns: Tensor | None = None,
+    dtype: type = np.float32,
     spans: Sequence[Span] = (),
     sequence: int = 0,
     padding: int = 0,
@@ -177,7 +187,8 @@ def replay(
 
     model is a LLaVA of transformers with its language model at `model.model.language_model`. ids (P + T,) are all
     tokens, prompt and answer; cache holds at least the first prompt_length - 1 of them, complete or stopped at any
-    time. keep names what to return of "mean", "max" and "heads". A smaller prompt_length gives rows of the prompt's
+    time. keep names what to return of "mean", "max" and "heads", columns the positions whose weights these hold, all by
+    default, and dtype their format. A smaller prompt_length gives rows of the prompt's
     last words as well, as far back as the last picture. For row `sequence` of a left-padded batch, ids and positions
     count its `padding` padding tokens too. Raises ValueError if the cache is too short, as a sliding window's is.
     """
@@ -185,27 +196,32 @@ def replay(
     keep = {keep} if isinstance(keep, str) else set(keep)
     layers, heads = language.config.num_hidden_layers, language.config.num_attention_heads
     keys, tokens = len(ids) - 1, len(ids) - prompt_length
+    columns = torch.arange(keys) if columns is None else columns
+    columns = columns.to(ids.device)
     rows = AttentionRows(
-        mean=np.zeros((layers, tokens, keys), np.float32) if "mean" in keep else None,
-        max=np.zeros((layers, tokens, keys), np.float32) if "max" in keep else None,
-        heads=np.zeros((layers, heads, tokens, keys), np.float32) if "heads" in keep else None,
+        mean=np.zeros((layers, tokens, len(columns)), dtype) if "mean" in keep else None,
+        max=np.zeros((layers, tokens, len(columns)), dtype) if "max" in keep else None,
+        heads=np.zeros((layers, heads, tokens, len(columns)), dtype) if "heads" in keep else None,
         shares=np.zeros((layers, heads, tokens, len(spans)), np.float32),
     )
 
-    def collect(module, query, key, value, mask, scaling) -> None:
-        layer, mask = module.layer_idx, _causal(mask, query, key)
+    def collect(module, query, key, value, mask, scaling) -> Tensor:
+        layer, mask, outputs = module.layer_idx, _causal(mask, query, key), []
         step = max(1, WEIGHTS_AT_ONCE // (heads * keys))
         for start in range(0, tokens, step):
             now = slice(start, start + step)
-            weights = _weights(query[:, :, now], key, None if mask is None else mask[:, :, now], scaling)[0]
-            if rows.mean is not None:
-                rows.mean[layer, now] = weights.mean(dim=0).cpu().numpy()
-            if rows.max is not None:
-                rows.max[layer, now] = weights.amax(dim=0).cpu().numpy()
-            if rows.heads is not None:
-                rows.heads[layer, :, now] = weights.cpu().numpy()
+            weights = _weights(query[:, :, now], key, None if mask is None else mask[:, :, now], scaling)
+            outputs.append(_mixed(weights, value))
+            weights = weights[0]
             for i, span in enumerate(spans):
                 rows.shares[layer, :, now, i] = weights[..., span.start : span.stop].sum(dim=-1).cpu().numpy()
+            if rows.mean is not None:
+                rows.mean[layer, now] = weights.mean(dim=0)[:, columns].cpu().numpy()
+            if rows.max is not None:
+                rows.max[layer, now] = weights.amax(dim=0)[:, columns].cpu().numpy()
+            if rows.heads is not None:
+                rows.heads[layer, :, now] = weights[..., columns].cpu().numpy()
+        return torch.cat(outputs, dim=1)
 
     if tokens:
         _replayed(model, cache, ids, prompt_length, collect, sequence, padding)
@@ -258,9 +274,7 @@ def gradient_rows(
     def attend(module, query, key, value, mask, scaling) -> Tensor:
         weights = _weights(query, key, mask, scaling)
         kept.append(weights)
-        batch, heads, queries, _ = query.shape
-        mixed = weights.to(value.dtype).view(batch, value.shape[1], -1, value.shape[2]) @ value
-        return mixed.view(batch, heads, queries, -1).transpose(1, 2).contiguous()
+        return _mixed(weights, value)
 
     with torch.inference_mode(False), torch.enable_grad():
         # Gradients flow whether or not the model's own weights ask for them.

@@ -21,8 +21,6 @@ from mmexplorer.replies import ROLES, AttendedWord, Attention, Segment
 MOST_KEPT, MOST_KEPT_BYTES = 16, 2**30
 # A longer question gets maps for its last tokens only: a page of text over thousands of patches would fill gigabytes.
 QUESTION_TOKENS = 256
-# Rows over all positions, in float32, that are in memory together before those of the pictures are picked out.
-ROWS_BYTES = 2**27
 
 
 @dataclass(frozen=True)
@@ -118,26 +116,19 @@ def attention(chat, answered: Answered, images: Sequence[Image.Image]) -> Attent
     prompt, sequence = answered.prompt, answered.sequence
     if not prompt.layouts:
         return None
-    language, first = chat.model.config.get_text_config(), first_query(prompt)
-    layers, heads, count = language.num_hidden_layers, language.num_attention_heads, len(sequence) - 1 - first
-    columns = np.concatenate([layout.positions for layout in prompt.layouts])
-    mean, most = (np.zeros((layers, count, len(columns)), np.float16) for _ in range(2))
-    shares = np.zeros((layers, heads, count, len(ROLES)), np.float32)
+    first = first_query(prompt)
+    columns = torch.from_numpy(np.concatenate([layout.positions for layout in prompt.layouts]))
     spans = (*prompt.segments, Segment("answer", len(prompt), len(sequence)))
-    roles = [ROLES.index(span.role) for span in spans]
-    step = max(1, ROWS_BYTES // (2 * layers * len(sequence) * 4))
-    for start in range(0, count, step):
-        part = slice(start, min(start + step, count))
-        rows = replay(chat.model, answered.cache, sequence[: first + part.stop + 1], first + start + 1, spans=spans)
-        mean[:, part], most[:, part] = rows.mean[:, :, columns], rows.max[:, :, columns]
-        for role, share in zip(roles, np.moveaxis(rows.shares, -1, 0), strict=True):
-            shares[:, :, part, role] += share
+    rows = replay(chat.model, answered.cache, sequence, first + 1, columns=columns, dtype=np.float16, spans=spans)
+    shares = np.zeros((*rows.shares.shape[:-1], len(ROLES)), np.float32)
+    for span, share in zip(spans, np.moveaxis(rows.shares, -1, 0), strict=True):
+        shares[..., ROLES.index(span.role)] += share
     return Attention(
         images=tuple(images),
         layouts=prompt.layouts,
         words=_words(chat, answered, first),
-        mean=mean,
-        max=most,
+        mean=rows.mean,
+        max=rows.max,
         shares=shares,
     )
 

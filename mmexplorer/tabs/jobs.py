@@ -14,7 +14,10 @@ PATIENCE = 3.0  # seconds
 
 
 class Job(threading.Event):
-    """The event that asks a job to end; wanted says whether its result may still reach the page, over that none will."""
+    """The event that asks a job to end.
+
+    wanted says whether its result may still reach the page; over is set when nothing of it can any more.
+    """
 
     def __init__(self):
         super().__init__()

@@ -137,6 +137,15 @@ def test_reduced_rows_and_shares(said):
         np.testing.assert_allclose(rows.shares[..., i], said.rows[..., span].sum(axis=-1), atol=1e-4)
 
 
+def test_columns_of_rows_in_half_precision(said):
+    columns, keep = torch.tensor([5, 2, 3]), ("heads", "mean", "max")
+    rows = replay(said.model, said.cache, said.ids, said.prompt_length, keep=keep, columns=columns, dtype=np.float16)
+    chosen = said.rows[..., [5, 2, 3]]
+    for found, expected in ((rows.heads, chosen), (rows.mean, chosen.mean(axis=1)), (rows.max, chosen.max(axis=1))):
+        assert found.dtype == np.float16
+        np.testing.assert_allclose(found, expected, atol=1e-4, rtol=2**-11)
+
+
 def test_one_head(said):
     for layer, head in ((0, 0), (LAYERS - 1, HEADS - 2)):
         rows = head_rows(said.model, said.cache, said.ids, said.prompt_length, layer, head)

@@ -126,13 +126,6 @@ def test_a_long_question_has_rows_of_its_last_tokens(chat, pictures, monkeypatch
     assert cut.words[0].rows == (0,) and cut.mean.shape[1] == whole.mean.shape[1] - 3
 
 
-def test_rows_picked_out_in_parts_are_the_same(chat, turns, monkeypatch):
-    prompt, generation = generated(chat, turns)
-    whole = chat.attention(prompt, generation, images(turns))
-    monkeypatch.setattr(llava_answers, "ROWS_BYTES", 1)
-    assert_same(chat.attention(prompt, generation, images(turns)), whole)
-
-
 @pytest.mark.parametrize("spoken", [1, 5])
 def test_an_answer_made_anew_has_the_same_keys_and_rows(chat, turns, spoken):
     turns = turns[:spoken]
