@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from mmexplorer.errors import Refusal
 
-MAX_PIXELS = 20_000_000
+MAX_PIXELS = 25_000_000  # phones take 12 or 24.5 million
 MAX_ASPECT = 50  # models scale the shorter side up to their input, so a 1 x 10,000 strip would grow to gigabytes
 
 # Raster formats that Pillow decodes itself; EPS and PDF would start an interpreter.

@@ -15,9 +15,9 @@ from PIL import Image
 
 from mmexplorer.toyworld.reference import referents
 from mmexplorer.toyworld.renderer import annotate, render
-from mmexplorer.toyworld.scenes import Look, Sampler, Scene, Thing, rng_for
+from mmexplorer.toyworld.scenes import CANVAS, Look, Sampler, Scene, Thing, rng_for
 
-DRAWN_SIDE = 256  # drawn scenes are shown at this size, each of the 64 x 64 pixels as a square
+DRAWN_SIDE = 256  # drawn scenes are shown at this size, each of their 64 x 64 or 128 x 128 pixels as a square
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,18 @@ class Truth:
         return {phrase: mask for phrase, mask in found.items() if mask is not None}
 
 
-def draw_scene(seed: int | None = None, kind: str | None = None) -> tuple[Image.Image, Truth]:
-    """A new drawn picture with its truth, from a seed or at random; never one that a toy model was trained on."""
+def draw_scene(seed: int | None = None, kind: str | None = None, side: int = CANVAS) -> tuple[Image.Image, Truth]:
+    """A new drawn picture with its truth, from a seed or at random; never one that a toy model was trained on.
+
+    Its canvas has side x side pixels, of which things take as many as ever.
+    """
     seed = random.randrange(2**32) if seed is None else seed
-    return picture_of(Sampler(rng_for("visitor", seed)).scene(kind))
+    return picture_of(Sampler(rng_for("visitor", seed), canvas=(side, side)).scene(kind))
 
 
 def picture_of(scene: Scene) -> tuple[Image.Image, Truth]:
     """A scene's picture, enlarged without smoothing, and its truth at that size."""
-    factor = DRAWN_SIDE // 64
+    factor = DRAWN_SIDE // max(scene.canvas)
     pixels = render([scene])[0].repeat(factor, axis=0).repeat(factor, axis=1)
     masks = [a.mask.repeat(factor, axis=0).repeat(factor, axis=1) for a in annotate(scene)]
     return Image.fromarray(pixels), Truth(scene.things, np.stack(masks))

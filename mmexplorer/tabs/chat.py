@@ -256,7 +256,7 @@ def _wire(parts: SimpleNamespace, page: Page) -> None:
     downloads.wire(parts.as_json, parts.as_markdown, parts.as_zip, parts.talk, parts.status)
 
     gr.on(None, lambda key: about([key]), parts.model, parts.about, **quick)  # on load, and when another is chosen
-    parts.scene.click(inputs.new_scene, [parts.strip, parts.truths], [parts.strip, parts.truths], **slow)
+    parts.scene.click(inputs.new_scene, [parts.strip, parts.truths, parts.model], [parts.strip, parts.truths], **slow)
     parts.draw.click(inputs.drawn, [parts.strip, parts.drawing], [parts.strip, parts.sources], **slow)
     controls = [getattr(parts, name) for name in inputs.CONTROLS]
     filled = [*shown, parts.brief, parts.truths, *controls]

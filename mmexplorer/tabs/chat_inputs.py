@@ -11,6 +11,7 @@ from mmexplorer.tabs.brief import brief
 from mmexplorer.tabs.drawing import picture_of
 from mmexplorer.tabs.status import toast
 from mmexplorer.tabs.truths import remembered
+from mmexplorer.toyworld.scenes import CANVAS
 
 EXAMPLES = (
     ("red-circle-blue-square.png", "is the red circle to the left of the blue square?"),
@@ -18,6 +19,8 @@ EXAMPLES = (
     ("three-yellow-stars.png", "how many stars are there?"),
     ("word-above-circle.png", "what is written here?"),
 )
+# Pixels of a drawn scene's side, where it is not CANVAS: what a model with tiles was trained on.
+SIDES = {"toy-llava-next": 2 * CANVAS}
 CONTROLS = ("model", "temperature", "top_p", "most")
 
 
@@ -33,9 +36,9 @@ def example(number: int, truths: dict) -> tuple:
     return [str(path)], question, remembered(truths, open_picture(path), truth.load_truth(path))
 
 
-def new_scene(strip, truths: dict) -> tuple:
-    """(strip, truths) with one more picture, freshly drawn."""
-    picture, known = truth.draw_scene()
+def new_scene(strip, truths: dict, model: str) -> tuple:
+    """(strip, truths) with one more picture, freshly drawn in the size that suits the model."""
+    picture, known = truth.draw_scene(side=SIDES.get(model, CANVAS))
     return [*(strip or ()), (picture, None)], remembered(truths, picture, known)
 
 

@@ -60,16 +60,17 @@ def test_a_visitors_own_picture_has_no_truth(tmp_path):
     assert load_truth(tmp_path / "own.png") is None
 
 
+@pytest.mark.parametrize("side", [64, 128])
 @pytest.mark.parametrize("kind", KINDS)
-def test_drawn_scenes_are_reproducible_and_shown_with_square_pixels(kind):
-    picture, known = draw_scene(seed=3, kind=kind)
-    again, same = draw_scene(seed=3, kind=kind)
+def test_drawn_scenes_are_reproducible_and_shown_with_square_pixels(kind, side):
+    picture, known = draw_scene(seed=3, kind=kind, side=side)
+    again, same = draw_scene(seed=3, kind=kind, side=side)
     assert picture.size == (DRAWN_SIDE, DRAWN_SIDE)
     assert known.masks.shape == (len(known.things), DRAWN_SIDE, DRAWN_SIDE)
     assert picture.tobytes() == again.tobytes()
     assert known.things == same.things
     for array in (np.array(picture), known.masks.transpose(1, 2, 0)):
-        blocks = array.reshape(64, 4, 64, 4, -1)
+        blocks = array.reshape(side, DRAWN_SIDE // side, side, DRAWN_SIDE // side, -1)
         assert (blocks == blocks[:, :1, :, :1]).all()
 
 
