@@ -111,7 +111,7 @@ def bad(tmp_path_factory):
         ("text.png", "text.png is not a picture that can be read; use PNG, JPEG, WebP, GIF, BMP or TIFF."),
         ("notes.txt", "notes.txt is not a picture that can be read; use PNG, JPEG, WebP, GIF, BMP or TIFF."),
         ("cut.png", "cut.png is damaged or incomplete and cannot be decoded; save or send it again."),
-        ("bomb.png", "bomb.png has more than 20,000,000 pixels, the limit; scale it down first."),
+        ("bomb.png", "bomb.png has more than 25,000,000 pixels, the limit; scale it down first."),
         ("strip.png", "strip.png is 4000 x 2 pixels; crop it so that the longer side is at most 50 times the shorter."),
     ],
 )

@@ -59,7 +59,7 @@ def bad(tmp_path):
         ("empty.png", "empty.png is an empty file; choose a picture such as a PNG or JPEG."),
         ("text.png", "text.png is not a picture that can be read; use PNG, JPEG, WebP, GIF, BMP or TIFF."),
         ("cut.png", "cut.png is damaged or incomplete and cannot be decoded; save or send it again."),
-        ("bomb.png", "bomb.png has more than 20,000,000 pixels, the limit; scale it down first."),
+        ("bomb.png", "bomb.png has more than 25,000,000 pixels, the limit; scale it down first."),
     ],
 )
 def test_a_file_that_is_no_picture_gets_one_sentence_and_costs_nothing(tab, bad, name, sentence):
