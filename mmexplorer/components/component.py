@@ -15,6 +15,11 @@ def beside(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
 
 
+def style(name: str) -> str:
+    """The style of a component: that of every panel of this page, then its own."""
+    return beside("panel.css") + beside(f"{name}.css")
+
+
 def component(name: str, scripts: tuple[str, ...], value: str | None = None, **kwargs) -> gr.HTML:
     """A gr.HTML with the markup NAME.html, the style NAME.css and the scripts, which share one function, in order.
 
@@ -23,7 +28,7 @@ def component(name: str, scripts: tuple[str, ...], value: str | None = None, **k
     return gr.HTML(
         value,
         html_template=beside(f"{name}.html"),
-        css_template=beside(f"{name}.css"),
+        css_template=style(name),
         js_on_load="\n".join(map(beside, scripts)),
         apply_default_css=False,
         **kwargs,

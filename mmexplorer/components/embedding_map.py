@@ -10,7 +10,7 @@ The scripts stand inside one function, which is thereby also the source of the p
 
 import gradio as gr
 
-from mmexplorer.components.component import beside
+from mmexplorer.components.component import beside, style
 
 SCRIPTS = (
     "elements.js",
@@ -35,13 +35,13 @@ def embedding_map(value: str | None = None, *, plotly_url: str, empty: str = EMP
 
     `empty` is what it says before there is a map. Further keyword arguments go to gr.HTML (elem_id, highlight, ...).
     """
-    scripts, style = "\n".join(map(beside, SCRIPTS)), beside("embedding_map.css")
+    scripts, css = "\n".join(map(beside, SCRIPTS)), style("embedding_map")
     return gr.HTML(
         value,
         html_template=beside("embedding_map.html"),
-        css_template=style,
+        css_template=css,
         js_on_load=f"function embeddingMap(element, props, watch, trigger) {{\n{scripts}\n}}\n"
         "embeddingMap(element, props, watch, trigger);",
         apply_default_css=False,
-        **{"highlight": "", "plotly_url": plotly_url, "empty": empty, "page_css": style} | kwargs,
+        **{"highlight": "", "plotly_url": plotly_url, "empty": empty, "page_css": css} | kwargs,
     )
