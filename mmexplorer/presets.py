@@ -117,6 +117,15 @@ _PRESETS = (
         paper=LLAVA_PAPER,
         abilities=CHATS,
     ),
+    _toy(
+        "toy-llava-next",
+        "Toy LLaVA-NeXT",
+        "The toy LLaVA taught to read larger pictures twice: squashed, and cut into tiles, as LLaVA-1.6 does.",
+        family="llava",
+        disk_bytes=7_500_000,
+        paper=LLAVA_NEXT_PAPER,
+        abilities=CHATS,
+    ),
     Preset(
         key="tiny-clip",
         label="TinyCLIP ViT-8M/16",

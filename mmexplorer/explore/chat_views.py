@@ -15,12 +15,12 @@ from mmexplorer.replies import ROLES, Attention, ImageLayout
 from mmexplorer.results import Grounding
 from mmexplorer.toyworld.mentions import mentions
 
-PARTS = ("base", "tiles", "both")
+PARTS = ("both", "base", "tiles")
 HEADS = ("mean", "max")
 VIEWS = ("attention", "minus mean", "relative")
 # Where words look at their objects, as shares of the depth: layers 12 to 19, from 0, of 32. Other models by measurement
 # (training.llava_grounding).
-LAYERS = {"": (0.375, 0.625), "toy-llava": (0.5, 1.0)}
+LAYERS = {"": (0.375, 0.625), "toy-llava": (0.5, 1.0), "toy-llava-next": (0.0, 1.0)}
 SINK_RATIO = 10.0
 FEWEST_ROWS = 8
 FLOOR = 0.1
@@ -30,7 +30,7 @@ def ground(
     attention: Attention,
     *,
     picture: int = 0,
-    part: str = "base",
+    part: str = "both",
     heads: str = "mean",
     view: str = "attention",
     neutral: np.ndarray | None = None,
@@ -63,7 +63,7 @@ def ground_rows(
     *,
     word: int | None = None,
     picture: int = 0,
-    part: str = "base",
+    part: str = "both",
     view: str = "attention",
     neutral: np.ndarray | None = None,
     hide_sinks: bool = False,

@@ -165,7 +165,7 @@ def _views(parts: SimpleNamespace) -> None:
         )  # fmt: skip
         parts.heads = gr.Dropdown(look.HEADS, value="mean", label="Heads", min_width=130, elem_id="chat-heads")
         parts.part = gr.Dropdown(
-            look.PARTS, value="base", label="Part", visible=False, min_width=120, elem_id="chat-part"
+            look.PARTS, value="both", label="Part", visible=False, min_width=120, elem_id="chat-part"
         )
         parts.word = gr.Dropdown([], label="Answer's word", min_width=120, elem_id="chat-word")
         parts.sinks = gr.Checkbox(False, label="Hide sinks", min_width=110, elem_id="chat-sinks")

@@ -31,7 +31,7 @@ VIEWS = {
     "gradient": ("Gradient x attention of one word", "Only attention that raised the word's probability counts."),
 }
 HEADS = [("Mean", "mean"), ("Maximum", "max"), ("One head", "one")]
-PARTS = [("Base view", "base"), ("Tiles", "tiles"), ("Both, as density", "both")]
+PARTS = [("Both, as density", "both"), ("Base view", "base"), ("Tiles", "tiles")]
 CAVEAT = (
     "Attention is not proof of cause: that a word looked at a patch does not mean that it needed it. "
     "To test it, hide the patches below and ask again."
@@ -48,7 +48,7 @@ class Look:
     heads: str = "mean"
     layer: int = 1
     head: int = 1
-    part: str = "base"
+    part: str = "both"
     hide_sinks: bool = False
     word: int | None = None
 
@@ -98,16 +98,16 @@ def payload(attention: Attention, maps: Grounding, truths: dict, look: Look = Lo
 
 def _notes(attention: Attention, look: Look) -> list[str]:
     """Sentences for the viewer: what its shares count, and why it begins with the layers that it begins with."""
-    pictures, measured = len(attention.images), "gradient x attention"
-    if look.view != "gradient":
-        parts = [look.view, "max of heads" if look.heads == "max" else "", look.part if look.part != "base" else ""]
-        measured = ", ".join(filter(None, parts))
+    pictures, gradient = len(attention.images), look.view == "gradient"
+    parts = ["gradient x attention" if gradient else look.view]
+    parts += ["max of heads"] if look.heads == "max" and not gradient else []
+    parts += [look.part] if attention.layouts[look.picture].tile_grid and look.part != "both" else []
     notes = [
         f"“Image” counts the tokens of all {pictures} pictures; the map shows picture {look.picture + 1}."
         if pictures > 1
         else "",
-        default_reason(attention.model, len(attention.shares), measured)
-        if look.heads != "one" or look.view == "gradient"
+        default_reason(attention.model, len(attention.shares), ", ".join(parts))
+        if look.heads != "one" or gradient
         else "",
     ]
     return list(filter(None, notes))
@@ -179,7 +179,7 @@ def controls(reply: Reply, truths: dict, picture: int = 0) -> dict:
         "view": "attention",
         "heads": "mean",
         "sinks": False,
-        "part": gr.Dropdown(PARTS, value="base", visible=tiles),
+        "part": gr.Dropdown(PARTS, value="both", visible=tiles),
         "layer": gr.Slider(maximum=layers, value=chat_views.default_range(layers, attention.model)[0] + 1),
         "head": gr.Slider(maximum=heads, value=1),
         "word": gr.Dropdown(words, value=first_word(attention.words, masks) if words else None),
@@ -194,7 +194,7 @@ def no_controls() -> dict:
         "view": gr.skip(),
         "heads": gr.skip(),
         "sinks": gr.skip(),
-        "part": gr.Dropdown(PARTS, value="base", visible=False),
+        "part": gr.Dropdown(PARTS, value="both", visible=False),
         "layer": gr.skip(),
         "head": gr.skip(),
         "word": gr.Dropdown([], value=None),
@@ -219,7 +219,7 @@ def _details(attention: Attention, look: Look, maps: Grounding) -> str:
 def _look(given: tuple) -> Look:
     picture, view, heads, layer, head, part, hide, word = given
     return Look(
-        int(picture or 0), view or "attention", heads or "mean", int(layer), int(head), part or "base", bool(hide), word
+        int(picture or 0), view or "attention", heads or "mean", int(layer), int(head), part or "both", bool(hide), word
     )
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from mmexplorer.explore.truth import picture_of, save_truth
 from mmexplorer.toyworld import vocabulary as words
-from mmexplorer.toyworld.scenes import Rules, Sampler, Scene, Thing, rng_for
+from mmexplorer.toyworld.scenes import CANVAS, Rules, Sampler, Scene, Thing, rng_for
 
 
-def scene_of(name: str, make: Callable[[Sampler], Scene]) -> Scene:
-    """The scene that `make` draws with the luck that belongs to a picture's name."""
-    return make(Sampler(rng_for("example", len(name)), Rules(pairs="any", arrangements="any")))
+def scene_of(name: str, make: Callable[[Sampler], Scene], side: int = CANVAS) -> Scene:
+    """The scene that `make` draws, on side x side pixels, with the luck that belongs to a picture's name."""
+    return make(Sampler(rng_for("example", len(name)), Rules(pairs="any", arrangements="any"), (side, side)))
 
 
 def save(scene: Scene, path: Path) -> None:
@@ -55,6 +55,15 @@ def labelled(sampler: Sampler, colour: str, shape: str, text: str | None) -> Sce
     things = [replace(thing(sampler, colour, shape), x=32.0, y=40.0)]
     if text:
         things.append(replace(sampler.word(text, colour="black"), x=32.0, y=12.0, radius=6.5))
+    return plain(sampler, things, "word")
+
+
+def small_print(sampler: Sampler, colour: str, shape: str, text: str) -> Scene:
+    """A small object in one corner and a word in the opposite one, on a canvas of 128 x 128 pixels."""
+    things = [
+        replace(thing(sampler, colour, shape, "small"), x=36.0, y=84.0),
+        replace(sampler.word(text, colour="black"), x=86.0, y=26.0, radius=5.0),
+    ]
     return plain(sampler, things, "word")
 
 

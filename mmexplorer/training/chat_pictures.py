@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from mmexplorer.explore.experiments import ASSETS
-from mmexplorer.toyworld.scenes import Sampler, Scene
-from mmexplorer.training.calm_scenes import group, labelled, pair, save, scene_of, several
+from mmexplorer.toyworld.scenes import CANVAS, Sampler, Scene
+from mmexplorer.training.calm_scenes import group, labelled, pair, save, scene_of, several, small_print
 
 FOLDER = ASSETS / "images" / "chat"
 PICTURES: dict[str, Callable[[Sampler], Scene]] = {
@@ -14,11 +14,16 @@ PICTURES: dict[str, Callable[[Sampler], Scene]] = {
     "three-yellow-stars": lambda s: group(s, 3, "yellow", "star"),
     "word-above-circle": lambda s: labelled(s, "green", "circle", "cat"),
 }
+LARGE: dict[str, Callable[[Sampler], Scene]] = {
+    "small-print": lambda s: small_print(s, "red", "star", "dog"),
+}
 
 
 def main() -> None:
     for name, make in PICTURES.items():
         save(scene_of(name, make), FOLDER / f"{name}.png")
+    for name, make in LARGE.items():
+        save(scene_of(name, make, side=2 * CANVAS), FOLDER / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -42,7 +42,8 @@ COMMANDS = {
 python -m mmexplorer.training.llava --stage align --start runs/llava-language --run runs/llava-align --steps 600
 python -m mmexplorer.training.llava --stage instruct --start runs/llava-align --run runs/llava-instruct --steps 9000""",
     "llava_next": """# from the finished runs/llava-instruct of toy-llava
-python -m mmexplorer.training.llava --stage next --start runs/llava-instruct --run runs/llava-next --steps 2000""",
+python -m mmexplorer.training.llava --stage next --start runs/llava-instruct --run runs/llava-next --steps 1800 \\
+    --batch-size 48 --learning-rate 7e-4""",
 }
 ABOUT = {
     "llava": """A `transformers.LlavaForConditionalGeneration` as in LLaVA-1.5 (Liu et al. 2023, arXiv 2310.03744): the

@@ -123,12 +123,12 @@ def _views(chat: llava.LlavaChat, said: Answered, turns: list[Turn], seen: Atten
     rows = rows.swapaxes(0, 1).reshape(-1, rows.shape[-1])
     names = [f"{name}, layer {i + 1}" for name in named for i in range(len(rows) // len(named))]
     padding = [(0, 0), (0, len(image) - rows.shape[1])]  # only the base view's patches come first
-    views[VISION] = ground_rows(seen, np.pad(rows, padding), names, word=0)
+    views[VISION] = ground_rows(seen, np.pad(rows, padding), names, word=0, part="base")
     return views
 
 
 def _baselines(seen: Attention, random: np.random.Generator) -> Grounding:
-    """What can be said without a model: maps of the base view that are the same for every word."""
+    """What can be said without a model: maps that are the same for every word."""
     whole = ground(seen)
     rows, columns = shape = whole.maps.shape[2:]
     distance = np.hypot(*(axis - (side - 1) / 2 for axis, side in zip(np.indices(shape), shape, strict=True)))

@@ -249,6 +249,28 @@ def test_a_card_fills_the_inputs_and_begins_anew(chat):
     expect(chat.page.locator("#chat-hidden input[type=number]")).to_have_value(str(card.settings["hidden"]))
 
 
+def test_small_print_is_read_and_looked_at_in_the_tiles(chat):
+    card = experiments.cards("chat")[5]
+    chat.open_card(card.title)
+    expect(chat.page.locator("#chat-about")).to_contain_text("Toy LLaVA-NeXT")
+    asked = ("user", card.settings["question"], list(card.paths))
+    answer = chat.ask(chat.typed())
+    *_, last = mmexplorer.chat([asked], model="toy-llava-next")
+    assert answer == last.reply.text == "dog" != answered(asked)
+    expect(chat.page.locator("#chat-meta")).to_contain_text("336 image tokens read")
+    shown = {"Both, as density": picture_of(chat)}
+    for part in ("Base view", "Tiles"):
+        chat.choose("part", part)
+        shown[part] = picture_of(chat)
+    assert len(set(shown.values())) == len(shown)
+    chat.page.get_by_role("button", name="What the model sees").click()
+    expect(chat.page.locator("#chat-views")).to_contain_text("4 tiles")
+    chat.page.locator("#chat-scene").click()
+    expect(chat.page.locator("#chat-strip button[aria-label^=Thumbnail]")).to_have_count(1)
+    assert chat.ask("describe the picture")
+    expect(chat.viewer.get_by_role("button", name="Ground truth")).to_be_visible()
+
+
 def test_downloads(chat):
     chat.upload(PAIR)
     answer = chat.ask("describe the picture")
