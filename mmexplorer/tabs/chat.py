@@ -70,7 +70,11 @@ SHOW_WORD = (
 
 def build(page: Page) -> None:
     """Lays the tab out and wires it up; called inside the tab's own gr.Tab."""
-    parts = SimpleNamespace(talk=gr.State((), time_to_live=7200, delete_callback=session.forget), truths=gr.State({}))
+    parts = SimpleNamespace(
+        talk=gr.State((), time_to_live=7200, delete_callback=session.forget),
+        truths=gr.State({}),
+        written=gr.State(False),
+    )
     style()
     _top(parts)
     with gr.Row(equal_height=False):
@@ -211,22 +215,27 @@ def _wire(parts: SimpleNamespace, page: Page) -> None:
     private = {"api_visibility": "private"}
     quick = {"queue": False, "show_progress": "hidden", **private}
     slow = {"show_progress": "hidden", **private}
-    shown = [getattr(parts, name) for name in run.OUTPUTS]
+    shown, streamed, views = (
+        [getattr(parts, name) for name in names] for names in (run.OUTPUTS, run.STREAMED, run.SHOWN)
+    )
     settings = [parts.model, parts.temperature, parts.top_p, parts.most, parts.seed]
     said = [parts.talk, parts.truths]
     whole = [parts.question, parts.strip, *settings, *said]
 
-    asked = gr.on([parts.ask.click, parts.question.submit], run.ask, whole, shown, trigger_mode="once", **slow)
-    example = parts.shelf.select(_example, said, [*shown, parts.truths], **slow).success(run.ask, whole, shown, **slow)
+    asked = gr.on([parts.ask.click, parts.question.submit], run.ask, whole, streamed, trigger_mode="once", **slow)
+    example = parts.shelf.select(_example, said, [*shown, parts.truths], **slow).success(
+        run.ask, whole, streamed, **slow
+    )
     answered = (
         asked,
         example,
-        parts.chatbot.retry(run.retry, [*settings, *said], shown, **slow),
-        parts.chatbot.edit(run.edit, [*settings, *said], shown, **slow),
-        parts.tokens.force(run.force, [parts.which, *said], shown, **slow),
+        parts.chatbot.retry(run.retry, [*settings, *said], streamed, **slow),
+        parts.chatbot.edit(run.edit, [*settings, *said], streamed, **slow),
+        parts.tokens.force(run.force, [parts.which, *said], streamed, **slow),
     )
     for event in answered:
-        event.then(lambda key: (page.refresh(), about([key])), parts.model, [page.status, parts.about], **quick)
+        drawn = event.then(run.show_written, [parts.written, *said], views, **slow)
+        drawn.then(lambda key: (page.refresh(), about([key])), parts.model, [page.status, parts.about], **quick)
     gr.on([parts.ask.click, parts.shelf.select], None, js=SHOW_STATUS, **private)
     parts.stop.click(session.stop_of, None, None, **quick)
     parts.chatbot.undo(run.undo, said, shown, **slow)
@@ -234,16 +243,16 @@ def _wire(parts: SimpleNamespace, page: Page) -> None:
     for button, text in zip(parts.suggestions, SUGGESTIONS, strict=True):
         button.click(None, None, parts.question, js=f"() => {text!r}", **private)
 
-    views = [parts.picture, parts.view, parts.heads, parts.layer, parts.head, parts.part, parts.sinks, parts.word]
-    for control in (*views[:3], *views[5:7]):
-        control.input(look.again, [parts.which, *said, *views], [parts.status, parts.viewer], **slow)
+    controls = [parts.picture, parts.view, parts.heads, parts.layer, parts.head, parts.part, parts.sinks, parts.word]
+    for control in (*controls[:3], *controls[5:7]):
+        control.input(look.again, [parts.which, *said, *controls], [parts.status, parts.viewer], **slow)
     gr.on(
-        [parts.layer.release, parts.head.release], look.again, [parts.which, *said, *views],
+        [parts.layer.release, parts.head.release], look.again, [parts.which, *said, *controls],
         [parts.status, parts.viewer], **slow,
     )  # fmt: skip
     parts.viewer.word(look.pressed, [parts.which, parts.talk, parts.view], parts.word, **quick)
     parts.word.input(None, [parts.word, parts.view, parts.viewer], parts.viewer, js=SHOW_WORD, **private)
-    parts.word.input(look.word_chosen, [parts.which, *said, *views], [parts.status, parts.viewer], **slow)
+    parts.word.input(look.word_chosen, [parts.which, *said, *controls], [parts.status, parts.viewer], **slow)
     parts.heads.change(lambda heads: gr.Row(visible=heads == "one"), parts.heads, parts.one_head, **quick)
     parts.which.input(run.show_other, [parts.which, *said], shown, **slow)
 
@@ -258,8 +267,8 @@ def _wire(parts: SimpleNamespace, page: Page) -> None:
     gr.on(None, lambda key: about([key]), parts.model, parts.about, **quick)  # on load, and when another is chosen
     parts.scene.click(inputs.new_scene, [parts.strip, parts.truths, parts.model], [parts.strip, parts.truths], **slow)
     parts.draw.click(inputs.drawn, [parts.strip, parts.drawing], [parts.strip, parts.sources], **slow)
-    controls = [getattr(parts, name) for name in inputs.CONTROLS]
-    filled = [*shown, parts.brief, parts.truths, *controls]
+    inputs_of_card = [getattr(parts, name) for name in inputs.CONTROLS]
+    filled = [*shown, parts.brief, parts.truths, *inputs_of_card]
     parts.card.input(_open_card, [parts.card, *said], filled, **slow)
 
 

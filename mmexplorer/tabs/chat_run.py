@@ -24,14 +24,18 @@ from mmexplorer.tabs.event_numbers import number_of
 from mmexplorer.tabs.jobs import Job
 from mmexplorer.tabs.status import IDLE, loading, message, told
 
-OUTPUTS = ("status", "chatbot", "talk", "question", "strip", "meta", "seed", *show.OUTPUTS)
+# What changes while an answer is written. Gradio builds every other output anew with each update, changed or not, and
+# that takes from the model's time.
+STREAMED = ("status", "chatbot", "talk", "written", "question", "strip", "meta", "seed")
+SHOWN = ("status", "written", *show.OUTPUTS)
+OUTPUTS = (*STREAMED, *show.OUTPUTS)
 Strip = Sequence[tuple[str, str | None]] | None  # files and captions, as gr.Gallery gives them
 NOTHING_YET = message("There is no question to ask again yet.", "note")
 
 
-def only(**values) -> tuple:
-    """Values for some of OUTPUTS; the others stay as they are."""
-    return tuple(values.get(name, gr.skip()) for name in OUTPUTS)
+def only(names: Sequence[str] = OUTPUTS, **values) -> tuple:
+    """Values for some of the named outputs; the others stay as they are."""
+    return tuple(values.get(name, gr.skip()) for name in names)
 
 
 def ask(
@@ -60,7 +64,7 @@ def ask(
 def retry(model, temperature, top_p, most, seed, talk: Talk, truths: dict, request: gr.Request) -> Iterator[tuple]:
     """Asks the last question again; where tokens are drawn at random, with the next seed."""
     if not talk:
-        yield only(status=NOTHING_YET)
+        yield _said(status=NOTHING_YET)
         return
     seed = int(seed or 0) + bool(temperature)
     settings = _settings(model, temperature, top_p, most, seed)
@@ -102,14 +106,14 @@ def undo(talk: Talk, truths: dict, request: gr.Request) -> tuple:
     if number is not None:  # the views are of an earlier answer then
         status, meta = message(show.summary(rest[number].reply)), show.counts(rest[number].reply)
     views = show.answer(rest, number, truths)
-    return only(status=status, meta=meta, chatbot=messages(rest), talk=rest, **back, **views)
+    return only(status=status, meta=meta, chatbot=messages(rest), talk=rest, written=False, **back, **views)
 
 
 def clear(talk: Talk, request: gr.Request, **values) -> tuple:
     """Begins anew with these values, and gives back what was kept for this conversation."""
     session.JOBS.end(request.session_hash)
     session.forget(talk)
-    return only(**{"status": IDLE, "chatbot": [], "talk": (), "meta": "", **show.nothing(), **values})
+    return only(**{"status": IDLE, "chatbot": [], "talk": (), "written": False, "meta": "", **show.nothing(), **values})
 
 
 def show_other(which: int, talk: Talk, truths: dict, request: gr.Request) -> tuple:
@@ -137,22 +141,34 @@ def _answer(
 
     def work(job: Job) -> Iterator[tuple]:
         cleared = {"question": "", "strip": []} if back else {}
-        yield only(talk=talk, chatbot=messages(talk), meta="", **cleared, **values)
+        yield _said(talk=talk, chatbot=messages(talk), written=False, meta="", **cleared, **values)
         try:
             reply = yield from _streamed(talk, settings, job)
             if not reply.tokens:
                 raise Stopped
         except Exception:
-            yield only(talk=was, chatbot=messages(was), **back)
+            yield _said(talk=was, chatbot=messages(was), **back)
             raise
         done = session.answered(talk, reply)
         session.forget(was[len(before) :])
         drawing = message("Drawing what it looked at.", "busy")
-        yield only(talk=done, chatbot=messages(done), meta=show.counts(reply), status=drawing)
-        session.JOBS.supersede(request.session_hash, *session.VIEWS)  # of the answer that leaves the page now
-        yield only(status=message(show.summary(reply)), **show.answer(done, len(done) - 1, truths))
+        yield _said(talk=done, chatbot=messages(done), written=True, meta=show.counts(reply), status=drawing)
 
     yield from session.JOBS.updates(request.session_hash, "answer", work, _show)
+
+
+def show_written(written: bool, talk: Talk, truths: dict, request: gr.Request) -> Iterator[tuple]:
+    """The SHOWN of an answer that has just been written; of one that failed or gave way there is nothing new."""
+
+    def work(_: Job) -> Iterator[tuple]:
+        session.JOBS.supersede(request.session_hash, *session.VIEWS)  # of the answer that leaves the page now
+        status = message(show.summary(talk[-1].reply))
+        yield only(SHOWN, status=status, written=False, **show.answer(talk, len(talk) - 1, truths))
+
+    if written and talk and talk[-1].reply:
+        yield from session.JOBS.updates(request.session_hash, "answer", work, lambda status: only(SHOWN, status=status))
+    else:
+        yield only(SHOWN)
 
 
 def _streamed(talk: Talk, settings: Mapping, job: Job) -> Generator[tuple, None, Reply]:
@@ -167,7 +183,7 @@ def _streamed(talk: Talk, settings: Mapping, job: Job) -> Generator[tuple, None,
             if event is None:
                 yield _show(message(loading(ready, "Reading the question."), "busy"))
             else:
-                yield only(status=message("Answering.", "busy"), chatbot=messages(talk, event.text))
+                yield _said(status=message("Answering.", "busy"), chatbot=messages(talk, event.text))
 
 
 def _events(talk: Talk, settings: Mapping, job: Job) -> Iterator[ChatEvent]:
@@ -178,8 +194,12 @@ def _events(talk: Talk, settings: Mapping, job: Job) -> Iterator[ChatEvent]:
         chat.forget(event.reply)
 
 
+def _said(**values) -> tuple:
+    return only(STREAMED, **values)
+
+
 def _show(status: str) -> tuple:
-    return only(status=status)
+    return _said(status=status)
 
 
 def _settings(model: str, temperature, top_p, most, seed) -> dict:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 
+import gradio as gr
+
 from mmexplorer.tabs.status import Show, saying_how_it_ends
 
 PATIENCE = 3.0  # seconds
@@ -52,12 +54,18 @@ class Jobs:
     def updates(
         self, session: str | None, kind: str, work: Callable[[Job], Iterator[tuple]], show: Show
     ) -> Iterator[tuple]:
-        """The updates of work(job), a new job, and how it ended, for as long as the job is wanted."""
+        """The updates of work(job), a new job, and how it ended, for as long as the job is wanted.
+
+        One that is not wanted any more ends with an update that changes nothing: Gradio sends an event's last update
+        once more when it is over, and that would undo what has been shown since.
+        """
         with self.job(session, kind) as job, closing(saying_how_it_ends(work(job), show)) as updates:
             for update in updates:
                 if not job.wanted:
-                    return
+                    break
                 yield update
+            if not job.wanted:
+                yield show(gr.skip())
 
     def stop(self, session: str | None) -> None:
         """Asks the jobs of a session to end with what they have."""

@@ -29,9 +29,9 @@ def ask(talk=(), question="describe the picture", files=(PAIR,), settings=SETTIN
     return run.ask(question, [(file, None) for file in files], *settings, talk, {}, ANNA)
 
 
-def last(updates, name: str):
-    """The last value that updates gave to one of the outputs."""
-    values = [update[run.OUTPUTS.index(name)] for update in updates]
+def last(updates, name: str, names=run.STREAMED):
+    """The last value that updates gave to one of the named outputs."""
+    values = [update[names.index(name)] for update in updates]
     return [value for value in values if value != gr.skip()][-1]
 
 
@@ -87,7 +87,7 @@ def test_answers_that_are_undone_asked_again_or_cleared_are_given_back(nothing_k
     assert again[0].reply.handle != talk[0].reply.handle
     more = last(ask(again, "what is this?", ()), "talk")
     assert kept() == 2
-    rest = last([run.undo(more, {}, ANNA)], "talk")
+    rest = last([run.undo(more, {}, ANNA)], "talk", run.OUTPUTS)
     wait_for(lambda: kept() == 1)
     run.clear(rest, ANNA)
     wait_for(lambda: kept() == 0)
@@ -100,7 +100,7 @@ def test_a_conversation_that_was_cleared_while_pictures_are_read_stays_cleared(m
     assert "Reading the pictures" in last([next(updates)], "status")
     run.clear((), ANNA)
     read.set()
-    assert [update for update in updates if update[run.OUTPUTS.index("talk")] != gr.skip()] == []
+    assert [update for update in updates if update[run.STREAMED.index("talk")] != gr.skip()] == []
 
 
 def test_stop_ends_the_reading_of_pictures_too(monkeypatch):
@@ -119,10 +119,25 @@ def test_a_question_whose_answer_never_came_does_not_stand_in_the_way():
     assert [exchange.question for exchange in talk] == ["describe the picture"] and talk[0].reply
 
 
+def test_only_an_answer_that_has_just_been_written_is_shown(gate):
+    gate.set()
+    updates = list(ask())
+    talk = last(updates, "talk")
+    assert last(updates, "written") is True
+    (views,) = run.show_written(True, talk, {}, ANNA)
+    assert "answered in" in last([views], "status", run.SHOWN) and last([views], "tokens", run.SHOWN)
+    assert last([views], "written", run.SHOWN) is False  # so that a question that is refused leaves its reason there
+    for written, there in ((False, talk), (True, ()), (True, (session.new_exchange("what is this?", ()),))):
+        assert list(run.show_written(written, there, {}, ANNA)) == [run.only(run.SHOWN)]
+
+
 def test_texts_that_no_file_can_hold_are_answered():
     updates = list(ask(question="is there a \ud800 zebra?"))
     assert last(updates, "talk")[0].question == "is there a ? zebra?"
-    json.dumps([last(updates, name) for name in ("chatbot", "tokens", "code", "meta")], ensure_ascii=False).encode()
+    views = list(run.show_written(True, last(updates, "talk"), {}, ANNA))
+    shown = [last(updates, name) for name in ("chatbot", "meta")]
+    shown += [last(views, name, run.SHOWN) for name in ("tokens", "code")]
+    json.dumps(shown, ensure_ascii=False).encode()
     refused = list(ask(question="a" * 60_000 + "\ud800"))
     json.dumps([update[0] for update in refused if isinstance(update[0], str)], ensure_ascii=False).encode()
 

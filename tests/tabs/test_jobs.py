@@ -3,6 +3,7 @@
 import threading
 import time
 
+import gradio as gr
 import pytest
 
 from mmexplorer.hub import Stopped
@@ -87,8 +88,15 @@ def test_updates_end_when_something_newer_is_asked(jobs):
     assert next(older) == (0,)
     newer = jobs.updates("anna", "maps", work, lambda status: (status,))
     assert next(newer) == (0,)
-    assert list(older) == [] and closed == [True]
+    assert list(older) == [(gr.skip(),)] and closed == [True]
     assert list(newer) == [(number,) for number in range(1, 9)]
+
+
+def test_what_gave_way_after_its_last_update_ends_with_one_that_changes_nothing(jobs):
+    updates = jobs.updates("anna", "", lambda job: iter([("all of it",)]), lambda status: (status,))
+    assert next(updates) == ("all of it",)
+    jobs.supersede("anna")
+    assert list(updates) == [(gr.skip(),)]
 
 
 def test_refusals_and_stops_are_said_as_the_last_update(jobs):
