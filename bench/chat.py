@@ -14,7 +14,7 @@ from bench import command, report
 
 SECTIONS = {
     "maps": "a random LLaVA of 24 layers: with attention rows, beside plain generate() and eager attention",
-    "stream": "tokens a second through the browser, beside generation alone (Chromium)",
+    "stream": "tokens a second of both LLaVAs through the browser, beside generation alone (Chromium)",
     "gpu": "as maps, for a random LLaVA-NeXT of 7B's size in bfloat16; only where there is CUDA",
 }
 PACKAGES = ("gradio", "torch", "transformers")

@@ -1,5 +1,9 @@
-"""The app with answers that only end at their most tokens, so that streaming can be measured: a script for `served`."""
+"""The app with answers that only end at their most tokens, so that streaming can be measured: a script for `served`.
 
+The environment variable BENCH_LLAVA names a size of random_llava.SIZES, whose model then answers for every LLaVA.
+"""
+
+import os
 import sys
 from pathlib import Path
 
@@ -7,10 +11,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def load(preset, folder: Path, device: str):
-    """The checkpoint as `mmexplorer` loads it, but that its end token can never come."""
+    """The checkpoint as `mmexplorer` loads it, or a random one, but that its end token can never come."""
+    from bench.random_llava import random_llava
     from mmexplorer.models import llava
 
-    chat = llava.load(preset, folder, device)
+    size = os.environ.get("BENCH_LLAVA")
+    chat = random_llava(size, device, "sdpa") if size else llava.load(preset, folder, device)
     chat.never_ids, chat.end_ids = chat.never_ids | chat.end_ids, frozenset()
     return chat
 

@@ -183,7 +183,10 @@ def _streamed(talk: Talk, settings: Mapping, job: Job) -> Generator[tuple, None,
             if event is None:
                 yield _show(message(loading(ready, "Reading the question."), "busy"))
             else:
-                yield _said(status=message("Answering.", "busy"), chatbot=messages(talk, event.text))
+                # Words that come are sign of life enough; a pulse would have the browser paint sixty times a second,
+                # taking from the model's time where both share a processor.
+                status = message("Answering.", "busy mmx-still")
+                yield _said(status=status, chatbot=messages(talk, event.text))
 
 
 def _events(talk: Talk, settings: Mapping, job: Job) -> Iterator[ChatEvent]:

@@ -23,39 +23,37 @@ def newest(
     Raises what the iterator raises. Closing the generator sets `stop` and does not wait for the thread to end, because
     Gradio closes generators on its event loop; the iterator is closed by its own thread.
     """
-    changed, box = threading.Condition(), {"last": None, "seen": True, "over": False, "error": None}
+    fresh, over = threading.Event(), threading.Event()
+    last: list[Event | None] = [None]
+    errors: list[BaseException] = []
 
     def run() -> None:
         try:
             for event in events(stop):
-                with changed:
-                    box["last"], box["seen"] = event, False
-                    changed.notify()
+                last[0] = event
+                # Nobody waits for this during a pause: waking a thread at each event would slow the iterator down.
+                fresh.set()
         except BaseException as error:
-            box["error"] = error
+            errors.append(error)
         finally:
-            with changed:
-                box["over"] = True
-                changed.notify()
+            over.set()
+            fresh.set()
 
     WORKERS.submit(contextvars.copy_context().run, run)
     try:
         wait = PATIENCE
         while True:
-            with changed:
-                changed.wait_for(lambda: box["over"] or not box["seen"], wait)
-                if box["over"]:
-                    break
-                event, fresh = box["last"], not box["seen"]
-                box["seen"] = True
-            yield event  # also when there is none or no newer one: Gradio can close a generator only where it yields
+            is_new = fresh.wait(wait)
+            if over.is_set():
+                break
+            fresh.clear()
+            yield last[0]  # also when there is none or no newer one: Gradio can close a generator only where it yields
             wait = PERIOD
-            if fresh:
-                with changed:  # the pause ends early with the answer
-                    changed.wait_for(lambda: box["over"], PAUSE)
+            if is_new:
+                over.wait(PAUSE)  # the pause ends early with the answer
     finally:
-        if not box["over"]:
+        if not over.is_set():
             stop.set()
-    if box["error"] is not None:
-        raise box["error"]
-    return box["last"]
+    if errors:
+        raise errors[0]
+    return last[0]

@@ -19,7 +19,7 @@ Show = Callable[[str], tuple]
 
 
 def message(text: str, kind: str = "quiet") -> str:
-    """One line for the status slot; kind is "quiet", "busy" or "note"."""
+    """One line for the status slot; kind is "quiet", "busy", "busy mmx-still" (nothing pulses) or "note"."""
     return f'<p class="mmx-status mmx-{kind}" role="status">{html.escape(text)}</p>'
 
 
