@@ -210,6 +210,8 @@ def _details(attention: Attention, look: Look, maps: Grounding) -> str:
     """What the picture shows, in a few words."""
     heads = {"mean": "mean of heads", "max": "maximum of heads", "one": maps.layers[0]}[look.heads]
     what = f"“{maps.words[0]}”" if look.view == "gradient" else heads
+    if attention.layouts[look.picture].tile_grid:
+        what += {"both": ", base view and tiles", "base": ", base view", "tiles": ", tiles"}[look.part]
     if not look.hide_sinks:
         return what
     found = int(chat_views.sinks(attention)[chat_views.columns(attention, look.picture)].sum())

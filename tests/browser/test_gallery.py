@@ -302,4 +302,5 @@ def test_every_text_can_be_read(show, name, theme):
     page = show(name, theme=theme)
     assert page.evaluate("document.body.classList.contains('dark')") == (theme == "dark")
     page.evaluate("document.querySelectorAll('footer, #buttons, #told').forEach(other => other.remove())")
+    page.wait_for_function("() => !document.querySelector('.pending')")  # Gradio pales what waits for an answer
     assert page.evaluate(FAINT) == []
