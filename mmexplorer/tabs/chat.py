@@ -74,6 +74,7 @@ def build(page: Page) -> None:
         talk=gr.State((), time_to_live=7200, delete_callback=session.forget),
         truths=gr.State({}),
         written=gr.State(False),
+        filling=gr.State({}),
     )
     style()
     _top(parts)
@@ -236,6 +237,7 @@ def _wire(parts: SimpleNamespace, page: Page) -> None:
     for event in answered:
         drawn = event.then(run.show_written, [parts.written, *said], views, **slow)
         drawn.then(lambda key: (page.refresh(), about([key])), parts.model, [page.status, parts.about], **quick)
+    parts.filling.change(run.filled, parts.filling, [getattr(parts, name) for name in run.FILLED], **quick)
     gr.on([parts.ask.click, parts.shelf.select], None, js=SHOW_STATUS, **private)
     parts.stop.click(session.stop_of, None, None, **quick)
     parts.chatbot.undo(run.undo, said, shown, **slow)

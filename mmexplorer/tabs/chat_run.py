@@ -4,6 +4,7 @@ A Refusal becomes a toast and a line in the status slot, and the question goes b
 """
 
 import sys
+import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -25,10 +26,11 @@ from mmexplorer.tabs.jobs import Job
 from mmexplorer.tabs.status import IDLE, loading, message, told
 
 # What changes while an answer is written. Gradio builds every other output anew with each update, changed or not, and
-# that takes from the model's time.
-STREAMED = ("status", "chatbot", "talk", "written", "question", "strip", "meta", "seed")
-SHOWN = ("status", "written", *show.OUTPUTS)
-OUTPUTS = (*STREAMED, *show.OUTPUTS)
+# that takes from the model's time; what has to change once goes through `filling`, a state whose change fills them.
+STREAMED = ("status", "chatbot", "talk", "written", "filling")
+FILLED = ("question", "strip", "seed", "meta")
+SHOWN = ("status", "written", "meta", *show.OUTPUTS)
+OUTPUTS = (*STREAMED, *FILLED, *show.OUTPUTS)
 Strip = Sequence[tuple[str, str | None]] | None  # files and captions, as gr.Gallery gives them
 NOTHING_YET = message("There is no question to ask again yet.", "note")
 
@@ -36,6 +38,16 @@ NOTHING_YET = message("There is no question to ask again yet.", "note")
 def only(names: Sequence[str] = OUTPUTS, **values) -> tuple:
     """Values for some of the named outputs; the others stay as they are."""
     return tuple(values.get(name, gr.skip()) for name in names)
+
+
+def filling(**values) -> dict:
+    """What some of FILLED show from now on; the moment makes it differ from an earlier one with the same values."""
+    return {"moment": time.monotonic_ns(), **values}
+
+
+def filled(values: dict) -> tuple:
+    """The FILLED as the answer that is being written wants them."""
+    return only(FILLED, **values)
 
 
 def ask(
@@ -141,18 +153,19 @@ def _answer(
 
     def work(job: Job) -> Iterator[tuple]:
         cleared = {"question": "", "strip": []} if back else {}
-        yield _said(talk=talk, chatbot=messages(talk), written=False, meta="", **cleared, **values)
+        begun = filling(meta="", **cleared, **values)
+        yield _said(talk=talk, chatbot=messages(talk), written=False, filling=begun)
         try:
             reply = yield from _streamed(talk, settings, job)
             if not reply.tokens:
                 raise Stopped
         except Exception:
-            yield _said(talk=was, chatbot=messages(was), **back)
+            yield _said(talk=was, chatbot=messages(was), filling=filling(**back))
             raise
         done = session.answered(talk, reply)
         session.forget(was[len(before) :])
         drawing = message("Drawing what it looked at.", "busy")
-        yield _said(talk=done, chatbot=messages(done), written=True, meta=show.counts(reply), status=drawing)
+        yield _said(talk=done, chatbot=messages(done), written=True, status=drawing)
 
     yield from session.JOBS.updates(request.session_hash, "answer", work, _show)
 
@@ -162,8 +175,8 @@ def show_written(written: bool, talk: Talk, truths: dict, request: gr.Request) -
 
     def work(_: Job) -> Iterator[tuple]:
         session.JOBS.supersede(request.session_hash, *session.VIEWS)  # of the answer that leaves the page now
-        status = message(show.summary(talk[-1].reply))
-        yield only(SHOWN, status=status, written=False, **show.answer(talk, len(talk) - 1, truths))
+        said = {"status": message(show.summary(talk[-1].reply)), "meta": show.counts(talk[-1].reply)}
+        yield only(SHOWN, **said, written=False, **show.answer(talk, len(talk) - 1, truths))
 
     if written and talk and talk[-1].reply:
         yield from session.JOBS.updates(request.session_hash, "answer", work, lambda status: only(SHOWN, status=status))

@@ -135,8 +135,7 @@ def test_texts_that_no_file_can_hold_are_answered():
     updates = list(ask(question="is there a \ud800 zebra?"))
     assert last(updates, "talk")[0].question == "is there a ? zebra?"
     views = list(run.show_written(True, last(updates, "talk"), {}, ANNA))
-    shown = [last(updates, name) for name in ("chatbot", "meta")]
-    shown += [last(views, name, run.SHOWN) for name in ("tokens", "code")]
+    shown = [last(updates, "chatbot"), *(last(views, name, run.SHOWN) for name in ("meta", "tokens", "code"))]
     json.dumps(shown, ensure_ascii=False).encode()
     refused = list(ask(question="a" * 60_000 + "\ud800"))
     json.dumps([update[0] for update in refused if isinstance(update[0], str)], ensure_ascii=False).encode()
