@@ -52,7 +52,7 @@ WATCH = """() => {
   document.querySelector("#chat-ask").addEventListener("click", note, { once: true, capture: true });
 }"""
 # The line under the conversation says how fast it was once the answer is there; its text comes with it or before.
-SETTLED = """() => document.querySelector("#chat-meta").textContent.trim() && mmBench.grown.length > 1
+SETTLED = """() => document.querySelector("#chat-meta").textContent.includes("written") && mmBench.grown.length > 1
   && performance.now() - mmBench.grown.at(-1)[0] > 300"""
 
 
@@ -124,4 +124,4 @@ def _streamed(page: Page, address: str, answer: Answer, files: list[Path]) -> tu
 
 
 def _rates(values: list[float]) -> str:
-    return f"{median(values):.0f} ({min(values):.0f} to {max(values):.0f})"
+    return f"{median(values):.3g} ({min(values):.3g} to {max(values):.3g})"
