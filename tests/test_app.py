@@ -222,7 +222,7 @@ def test_a_signal_ends_it_while_a_visitor_waits_for_a_job(signum):
             assert process.stdout.readline() == "working\n"
             assert heartbeat.status_code == 200
             process.send_signal(signum)
-            assert process.wait(timeout=30) == 0  # the job would last a minute
+            assert process.wait(timeout=5) == 0  # the job would last a minute
         assert process.stdout.read() == process.stderr.read() == ""
 
 
