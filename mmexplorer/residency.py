@@ -22,7 +22,11 @@ from mmexplorer.errors import Refusal
 from mmexplorer.presets import Preset
 from mmexplorer.turns import DeviceLock, wait_until
 
-FAMILIES = {"clip": "mmexplorer.models.clip:load", "llava": "mmexplorer.models.llava:load"}
+FAMILIES = {
+    "clip": "mmexplorer.models.clip:load",
+    "diffusion": "mmexplorer.models.diffusion:load",
+    "llava": "mmexplorer.models.llava:load",
+}
 
 # Of the memory a device has free, this part is left for activations and for everybody else.
 RESERVE = 0.1
@@ -113,7 +117,10 @@ class Residency:
         resident = self._pinned(preset, stop)
         try:
             with self._lock.turn(stop):
-                yield resident.model
+                try:
+                    yield resident.model
+                finally:
+                    runtime.release_helpers()
         except Exception as error:
             if not runtime.out_of_memory(error):
                 raise

@@ -4,10 +4,12 @@ Read from the machine and from MMEXPLORER_DEVICE, MMEXPLORER_MEMORY_BUDGET and M
 import. The module knows nothing of models.
 """
 
+import ctypes
 import gc
 import os
 import random
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
+_PAUSE_SOFT = 1  # omp_pause_soft in omp.h of OpenMP 5.0: what is given up is taken again when needed
 
 
 def parse_size(text: str) -> int:
@@ -130,6 +133,22 @@ def release_memory(device: str) -> None:
         torch.mps.empty_cache()
     else:
         torch.cuda.empty_cache()
+
+
+def release_helpers() -> None:
+    """End the threads that helped the calling one to compute on a CPU; it gets new ones when it computes again.
+
+    GNU's OpenMP keeps a team of threads for every thread that has computed, and lets helpers that wait for work sleep,
+    where otherwise they stay awake a little, as soon as there are more threads in all than processors. A model's many
+    short operations then take up to twice the time. Nothing happens with another OpenMP, or before torch is loaded.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return
+    # Not any copy of the library in the process: others bring their own, which knows nothing of torch's threads.
+    library = Path(torch.__file__).parent / "lib" / "libgomp.so.1"
+    if library.exists():
+        ctypes.CDLL(str(library)).omp_pause_resource_all(_PAUSE_SOFT)
 
 
 def out_of_memory(error: BaseException) -> bool:

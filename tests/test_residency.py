@@ -165,6 +165,21 @@ def test_models_are_built_one_at_a_time():
     assert sorted(machine.resident()) == ["a", "b", "c"]
 
 
+def test_helpers_end_before_the_next_has_the_device(monkeypatch):
+    machine, done = Machine(), []
+    monkeypatch.setattr(runtime, "release_helpers", lambda: done.append("release"))
+
+    def second():
+        with machine.use("a"):
+            done.append("second")
+
+    with ExitStack() as stack, machine.use("a"):
+        stack.enter_context(running(second))
+        until(lambda: machine.status("a").waiting == 1)
+        done.append("first")
+    assert done == ["first", "release", "second", "release"]
+
+
 def test_the_measured_size_replaces_the_estimate():
     machine = Machine()
     machine.residency._load = lambda preset, folder, device: SimpleNamespace(memory_bytes=130)

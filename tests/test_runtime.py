@@ -1,4 +1,5 @@
 import random
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -245,3 +246,33 @@ def test_the_seed_decides_every_draw():
 
     assert draw() == draw()
     runtime.seed_everything(2**40)  # numpy alone would refuse so large a seed
+
+
+def test_helpers_of_the_calling_thread_end_and_come_back():
+    code = """
+import os, torch
+from mmexplorer import runtime
+
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+torch.set_num_threads(3)
+alone = threads()
+numbers = torch.ones(1_000_000)
+first = (numbers * 2).sum().item()
+helped = threads()
+runtime.release_helpers()
+released = threads()
+assert (numbers * 2).sum().item() == first
+print(helped - alone, released - alone, threads() - alone)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2", "0", "2"]
+
+
+def test_nothing_is_released_where_torch_is_not_loaded_or_has_another_openmp(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(__file__=str(tmp_path / "torch" / "__init__.py")))
+    runtime.release_helpers()
+    monkeypatch.delitem(sys.modules, "torch")
+    runtime.release_helpers()
+    assert "torch" not in sys.modules

@@ -12,8 +12,7 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-# Threads are kept, since each new one would make torch set up its own team of threads, which costs more than a small
-# model's answer.
+# Threads are kept, since in each new one a small model's answer takes several times as long.
 WORKERS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="work")
 PATIENCE = 0.25  # seconds of silence before the first word; what is quicker needs none
 PERIOD = 0.3
