@@ -6,7 +6,6 @@ The module does not know how a model is built or where it will run.
 """
 
 import errno
-import json
 import shutil
 import threading
 from collections.abc import Callable
@@ -21,28 +20,12 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from safetensors import SafetensorError, safe_open
 
 from mmexplorer import runtime
+from mmexplorer.checkpoint_files import layout
 from mmexplorer.errors import Refusal
 from mmexplorer.presets import MODEL_TYPES, Preset
 
-PATTERNS = (
-    "config.json",
-    "generation_config.json",
-    "chat_template.json",
-    "chat_template.jinja",
-    "model*.safetensors",
-    "model.safetensors.index.json",
-    "preprocessor_config.json",
-    "processor_config.json",
-    "tokenizer*.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "spiece.model",
-)
 ANSWER_SECONDS = 10
 
 Progress = Callable[[int, int], None]
@@ -55,7 +38,7 @@ class Stopped(Refusal):
 def here(preset: Preset) -> Path | None:
     """The checkpoint's folder if every file is on this disk and the weights are whole, else None; no network."""
     folder = _folder(preset)
-    return folder if folder is not None and not _damage(folder) else None
+    return folder if folder is not None and not layout(preset.family).damage(folder) else None
 
 
 def missing_bytes(preset: Preset) -> int:
@@ -86,7 +69,7 @@ def fetch(preset: Preset, progress: Progress = lambda done, total: None, stop: t
         # What huggingface_hub raises on purpose is an OSError, a ValueError or an httpx error, which is an Exception.
         except Exception as error:
             raise _refusal(preset, error) from error
-        if damage := _damage(folder):
+        if damage := layout(preset.family).damage(folder):
             raise Refusal(f"{preset.label} arrived damaged ({damage}); run it again to download it anew.")
     _refuse_other_family(preset, folder)
     return folder
@@ -110,36 +93,19 @@ def _snapshot(preset: Preset, **options) -> Path:
     # Over plain HTTP the meter is called between blocks, which is where `stop` can end the transfer; Xet moves bytes
     # outside Python. huggingface_hub has no argument for the choice, only this constant (HF_HUB_DISABLE_XET).
     constants.HF_HUB_DISABLE_XET = True
-    return Path(snapshot_download(preset.source, revision=preset.revision, allow_patterns=list(PATTERNS), **options))
+    patterns = list(layout(preset.family).patterns)
+    return Path(snapshot_download(preset.source, revision=preset.revision, allow_patterns=patterns, **options))
 
 
 def _folder(preset: Preset) -> Path | None:
     """The folder with every file in place, whether or not the files are whole."""
     if preset.is_local:
-        return preset.path if (preset.path / "config.json").is_file() else None
+        return preset.path if (preset.path / layout(preset.family).index).is_file() else None
     try:
         folder = _snapshot(preset, local_files_only=True)
     except LocalEntryNotFoundError:  # nothing here, or (a subclass) only a part
         return None
-    return folder if (folder / "config.json").is_file() and any(folder.glob("model*.safetensors")) else None
-
-
-def _damage(folder: Path) -> str:
-    """What is wrong with the files of a checkpoint, empty if they are whole."""
-    weights = sorted(folder.glob("model*.safetensors"))
-    if not weights:
-        return "model.safetensors is missing"
-    for file in weights:
-        try:
-            with safe_open(file, framework="numpy"):  # reads the header and holds it against the file's length
-                pass
-        except (SafetensorError, OSError):
-            return f"{file.name} is cut short or not a safetensors file"
-    try:
-        json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return "config.json cannot be read"
-    return ""
+    return folder if layout(preset.family).found(folder) else None
 
 
 def _missing(preset: Preset) -> dict[str, int]:
@@ -150,7 +116,7 @@ def _missing(preset: Preset) -> dict[str, int]:
     files = {
         file.rfilename: file.size or 0
         for file in answer.siblings or ()
-        if any(fnmatch(file.rfilename, pattern) for pattern in PATTERNS)
+        if any(fnmatch(file.rfilename, pattern) for pattern in layout(preset.family).patterns)
     }
     if not any(name.endswith(".safetensors") for name in files):
         raise Refusal(f"{preset.label} has no safetensors weights at its pinned revision, and no others are loaded.")
@@ -199,7 +165,7 @@ def _meter(report: Callable[[int], None], stop: threading.Event) -> type:
 
 def _refuse_if_unreachable(preset: Preset) -> None:
     if preset.is_local:
-        damage = _damage(preset.path)
+        damage = layout(preset.family).damage(preset.path)
         raise Refusal(
             f"{preset.label} cannot be read from {preset.source} ({damage}); restore that folder from the repository."
         )
@@ -211,10 +177,10 @@ def _refuse_if_unreachable(preset: Preset) -> None:
 
 
 def _refuse_other_family(preset: Preset, folder: Path) -> None:
-    found = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+    found = layout(preset.family).says(folder)
     if found not in MODEL_TYPES[preset.family]:
         wanted = " or ".join(sorted(MODEL_TYPES[preset.family]))
-        raise Refusal(f"{preset.label} holds a model of type {str(found)[:40]!r} where {wanted} is needed.")
+        raise Refusal(f"{preset.label} holds a model of type {found[:40]!r} where {wanted} is needed.")
 
 
 def _no_space(preset: Preset, wanted: int, free: int) -> Refusal:

@@ -11,10 +11,21 @@ from mmexplorer.errors import Refusal
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# What `model_type` in a checkpoint's config.json may say for each family.
+# What `model_type` in a checkpoint's config.json may say for each family, and `_class_name` in a pipeline's
+# model_index.json.
 MODEL_TYPES = {
     "clip": frozenset({"clip", "siglip"}),
     "llava": frozenset({"llava", "llava_next", "llava_onevision"}),
+    "diffusion": frozenset(
+        {
+            "StableDiffusionPipeline",
+            "StableDiffusionXLPipeline",
+            "LatentConsistencyModelPipeline",
+            "PixArtAlphaPipeline",
+            "PixArtSigmaPipeline",
+            "StableDiffusion3Pipeline",
+        }
+    ),
 }
 
 CLIP_PAPER = "Radford et al. 2021, https://arxiv.org/abs/2103.00020"
@@ -23,10 +34,19 @@ OPEN_CLIP_PAPER = "Cherti et al. 2023, https://arxiv.org/abs/2212.07143"
 LLAVA_PAPER = "Liu et al. 2023, https://arxiv.org/abs/2310.03744"
 LLAVA_NEXT_PAPER = "Liu et al. 2024, https://llava-vl.github.io/blog/2024-01-30-llava-next/"
 ONEVISION_PAPER = "Li et al. 2024, https://arxiv.org/abs/2408.03326"
+LATENT_DIFFUSION_PAPER = "Rombach et al. 2022, https://arxiv.org/abs/2112.10752"
+BK_SDM_PAPER = "Kim et al. 2023, https://arxiv.org/abs/2305.15798"
+ADD_PAPER = "Sauer et al. 2023, https://arxiv.org/abs/2311.17042"
+LCM_PAPER = "Luo et al. 2023, https://arxiv.org/abs/2310.04378"
+SDXL_PAPER = "Podell et al. 2023, https://arxiv.org/abs/2307.01952"
+PIXART_SIGMA_PAPER = "Chen et al. 2024, https://arxiv.org/abs/2403.04692"
 SIGLIP_PAPER = "Zhai et al. 2023, https://arxiv.org/abs/2303.15343"
 
 GROUNDS = frozenset({"embeds", "attends"})
 CHATS = frozenset({"chats"})
+DRAWS = frozenset({"draws"})
+DRAWS_UNGUIDED = frozenset({"draws", "unguided"})  # distilled to draw in a few steps, without guidance
+DOES = {"chats": "chat", "draws": "draw", "embeds": "embed pictures and texts"}  # what one does with an ability
 
 
 @dataclass(frozen=True)
@@ -125,6 +145,34 @@ _PRESETS = (
         disk_bytes=7_500_000,
         paper=LLAVA_NEXT_PAPER,
         abilities=CHATS,
+    ),
+    *(
+        _toy(
+            key,
+            label,
+            note,
+            family="diffusion",
+            disk_bytes=12_500_000,
+            paper=LATENT_DIFFUSION_PAPER,
+            abilities=DRAWS,
+        )
+        for key, label, note in (
+            (
+                "toy-diffusion",
+                "Toy Stable Diffusion",
+                "Trained here to draw ten shapes in nine colours and three sizes, up to four at a time.",
+            ),
+            (
+                "toy-diffusion-middle",
+                "Toy Stable Diffusion, half-trained",
+                "The same training at a middle step: colours are right and shapes appear, but it loses count.",
+            ),
+            (
+                "toy-diffusion-early",
+                "Toy Stable Diffusion, barely trained",
+                "The same training at an early step: it has learned colours, and hardly any shape yet.",
+            ),
+        )
     ),
     Preset(
         key="tiny-clip",
@@ -247,6 +295,111 @@ _PRESETS = (
         tier="gpu",
         note="The whole picture and up to four tiles of it, close to 3,000 tokens: it reads what LLaVA-1.5 overlooks.",
     ),
+    Preset(
+        key="bk-sdm-tiny",
+        label="BK-SDM Tiny",
+        family="diffusion",
+        source="nota-ai/bk-sdm-tiny",
+        revision="0364108e53b7f7f4d2585e817a0b7a83dc261cfa",
+        disk_bytes=1_060_000_000,
+        memory_bytes=2_500_000_000,
+        licence="CreativeML OpenRAIL-M",
+        gated=False,
+        paper=BK_SDM_PAPER,
+        abilities=DRAWS,
+        tier="cpu",
+        note="Stable Diffusion with much of its network cut out, taught by the whole one: minutes on a laptop.",
+    ),
+    Preset(
+        key="sd-turbo",
+        label="SD-Turbo",
+        family="diffusion",
+        source="stabilityai/sd-turbo",
+        revision="b261bac6fd2cf515557d5d0707481eafa0485ec2",
+        disk_bytes=5_200_000_000,
+        memory_bytes=6_200_000_000,
+        licence="Stability AI Non-Commercial",
+        gated=False,
+        paper=ADD_PAPER,
+        abilities=DRAWS_UNGUIDED,
+        tier="cpu",
+        note="Stable Diffusion 2.1 distilled to draw in one to four steps, without guidance.",
+    ),
+    Preset(
+        key="stable-diffusion-1.5",
+        label="Stable Diffusion 1.5",
+        family="diffusion",
+        source="stable-diffusion-v1-5/stable-diffusion-v1-5",
+        revision="451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
+        disk_bytes=4_270_000_000,
+        memory_bytes=2_600_000_000,
+        licence="CreativeML OpenRAIL-M",
+        gated=False,
+        paper=LATENT_DIFFUSION_PAPER,
+        abilities=DRAWS,
+        tier="gpu",
+        note="The model of most papers on what a prompt's words paint; two and a half minutes a picture on a laptop.",
+    ),
+    Preset(
+        key="lcm-dreamshaper-7",
+        label="LCM Dreamshaper 7",
+        family="diffusion",
+        source="SimianLuo/LCM_Dreamshaper_v7",
+        revision="a85df6a8bd976cdd08b4fd8f3b73f229c9e54df5",
+        disk_bytes=4_270_000_000,
+        memory_bytes=5_200_000_000,
+        licence="MIT",
+        gated=False,
+        paper=LCM_PAPER,
+        abilities=DRAWS,
+        tier="cpu",
+        note="A latent consistency model: four steps, the guidance scale built into the network.",
+    ),
+    Preset(
+        key="sdxl",
+        label="Stable Diffusion XL",
+        family="diffusion",
+        source="stabilityai/stable-diffusion-xl-base-1.0",
+        revision="462165984030d82259a11f4367a4eed129e94a7b",
+        disk_bytes=13_900_000_000,
+        memory_bytes=8_400_000_000,
+        licence="CreativeML OpenRAIL++-M",
+        gated=False,
+        paper=SDXL_PAPER,
+        abilities=DRAWS,
+        tier="gpu",
+        note="Pictures of 1,024 pixels from a network three times as large, reading the prompt with two encoders.",
+    ),
+    Preset(
+        key="sdxl-turbo",
+        label="SDXL-Turbo",
+        family="diffusion",
+        source="stabilityai/sdxl-turbo",
+        revision="71153311d3dbb46851df1931d3ca6e939de83304",
+        disk_bytes=13_900_000_000,
+        memory_bytes=8_400_000_000,
+        licence="Stability AI Non-Commercial",
+        gated=False,
+        paper=ADD_PAPER,
+        abilities=DRAWS_UNGUIDED,
+        tier="gpu",
+        note="Stable Diffusion XL distilled to draw in one to four steps, without guidance.",
+    ),
+    Preset(
+        key="pixart-sigma",
+        label="PixArt-Sigma",
+        family="diffusion",
+        source="PixArt-alpha/PixArt-Sigma-XL-2-1024-MS",
+        revision="e102b3591cc82e97071b8b4cb90d834d0c487207",
+        disk_bytes=21_800_000_000,
+        memory_bytes=13_000_000_000,
+        licence="CreativeML OpenRAIL++-M",
+        gated=False,
+        paper=PIXART_SIGMA_PAPER,
+        abilities=DRAWS,
+        tier="gpu",
+        note="A transformer in place of the UNet, and a large language model that reads the prompt.",
+    ),
 )
 
 
@@ -263,3 +416,12 @@ def preset(key: str) -> Preset:
     keys = [row.key for row in _PRESETS]
     near = get_close_matches(str(key), keys, n=3, cutoff=0.4) or keys[:3]
     raise Refusal(f"There is no model called {str(key)[:60]!r}; try {' or '.join(near)}.")
+
+
+def able(key: str, ability: str) -> Preset:
+    """The checkpoint of that key; Refusal, with the keys of those that are, if it is not good for one of DOES."""
+    row = preset(key)
+    if ability not in row.abilities:
+        others = " or ".join(other.key for other in _PRESETS if ability in other.abilities)
+        raise Refusal(f"{row.label} does not {DOES[ability]}; choose {others}.")
+    return row

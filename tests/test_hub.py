@@ -169,6 +169,53 @@ def test_a_checkpoint_in_shards_with_a_chat_template(server):
     assert not [request for request in server.requests if shards[0] in request and "resolve" in request]
 
 
+def test_a_pipeline_is_fetched_part_by_part_without_copies_and_checkers(server):
+    index = {"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["x", "y"]}
+    index |= {
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "safety_checker": ["a", "b"],
+        "transformer": [None] * 2,
+    }
+    wanted = {
+        "model_index.json": json.dumps(index).encode(),
+        "scheduler/scheduler_config.json": b"{}",
+        "tokenizer/vocab.json": b"{}",
+        "tokenizer/merges.txt": b"",
+        "text_encoder/config.json": b"{}",
+        "text_encoder/model.safetensors": WEIGHTS,
+        "unet/config.json": b"{}",
+        "unet/diffusion_pytorch_model.safetensors.index.json": b"{}",
+        "unet/diffusion_pytorch_model-00001-of-00002.safetensors": WEIGHTS,
+        "unet/diffusion_pytorch_model-00002-of-00002.safetensors": WEIGHTS,
+        "vae/config.json": b"{}",
+        "vae/diffusion_pytorch_model.safetensors": WEIGHTS,
+    }
+    unwanted = (
+        "v1-5-pruned.safetensors",
+        "safety_checker/model.safetensors",
+        "text_encoder/model.fp16.safetensors",
+        "text_encoder/pytorch_model.bin",
+        "unet/diffusion_pytorch_model.fp16.safetensors",
+        "unet/diffusion_pytorch_model.non_ema.safetensors",
+        "vae/diffusion_pytorch_model.fp16.safetensors",
+    )
+    server.files = wanted | dict.fromkeys(unwanted, b"unwanted")
+    preset = replace(PRESET, family="diffusion")
+    assert hub.missing_bytes(preset) == sum(map(len, wanted.values()))
+    folder = hub.fetch(preset)
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert found == set(wanted) and hub.here(preset) == folder
+    (folder / "vae" / "diffusion_pytorch_model.safetensors").unlink()
+    assert hub.here(preset) is None
+    assert hub.fetch(preset) == folder and hub.here(preset) == folder
+
+
+def test_a_pipeline_of_an_unknown_kind(server):
+    index = {"_class_name": "AudioLDMPipeline", "vae": ["diffusers", "AutoencoderKL"]}
+    server.files = {"model_index.json": json.dumps(index).encode(), "vae/diffusion_pytorch_model.safetensors": WEIGHTS}
+    assert "'AudioLDMPipeline'" in refused(replace(PRESET, family="diffusion"))
+
+
 @pytest.mark.parametrize("change", [{"cut_at": 5000}, {"cut_at": 0}, {"body": b"x" * len(WEIGHTS)}])
 def test_damaged_weights_on_disk_are_fetched_again(server, change):
     folder = hub.fetch(PRESET)

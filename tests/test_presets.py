@@ -26,8 +26,8 @@ def test_a_hub_checkpoint_is_pinned(row):
     assert re.fullmatch("[0-9a-f]{40}", row.revision)
     assert re.fullmatch(r"[\w.-]+/[\w.-]+", row.source)
     assert row.family in presets.MODEL_TYPES
-    # No less than what is read from the files.
-    assert row.memory_bytes > row.disk_bytes > 50_000_000
+    # No less than what is read from the files, whose float32 a graphics card may hold as bfloat16.
+    assert row.memory_bytes > row.disk_bytes / (2 if row.tier == "gpu" else 1) and row.disk_bytes > 50_000_000
     with pytest.raises(ValueError, match=row.key):
         _ = row.path
 

@@ -1,0 +1,112 @@
+"""Which files make up a checkpoint: those of a model of transformers, or of a pipeline of diffusers with its parts.
+
+Only safetensors, configuration and tokenizer files. Knows folders, nothing of the Hub, and does not load anything.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+TOKENIZER = (
+    "tokenizer*.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+)
+# A pipeline's parts that are loaded; its safety checker, which would blacken pictures, and other ones are not.
+NETWORKS = ("text_encoder", "text_encoder_2", "text_encoder_3", "unet", "transformer", "vae")
+TOKENIZERS = ("tokenizer", "tokenizer_2", "tokenizer_3")
+# Full names, so that copies of the weights in other precisions stay where they are.
+WEIGHTS = tuple(
+    f"{name}{end}"
+    for name, end in product(("model", "diffusion_pytorch_model"), (".safetensors", "-?????-of-?????.safetensors"))
+)
+INDICES = ("model.safetensors.index.json", "diffusion_pytorch_model.safetensors.index.json")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a checkpoint lies on the disk.
+
+    patterns are the files that are fetched, weights those of them that hold tensors; the file `index` says under `kind`
+    what the checkpoint is.
+    """
+
+    patterns: tuple[str, ...]
+    weights: tuple[str, ...]
+    index: str
+    kind: str
+
+    def found(self, folder: Path) -> bool:
+        """Whether the folder holds the index and weights, whole or not."""
+        return (folder / self.index).is_file() and any(True for _ in self._weights(folder))
+
+    def damage(self, folder: Path) -> str:
+        """What is wrong with the files of a checkpoint, empty if they are whole."""
+        try:
+            index = self._read_index(folder)
+        except (OSError, ValueError):
+            return f"{self.index} cannot be read"
+        filled = {file.parent.name for file in self._weights(folder)}
+        # What a pipeline does without is null or [null, null] there.
+        missing = [name for name in NETWORKS if index.get(name) not in (None, [None, None]) and name not in filled]
+        if missing or not filled:
+            return f"{missing[0]} is missing" if missing else "model.safetensors is missing"
+        for file in self._weights(folder):
+            try:
+                with safe_open(file, framework="numpy"):  # reads the header and holds it against the file's length
+                    pass
+            except (SafetensorError, OSError):
+                return f"{file.relative_to(folder)} is cut short or not a safetensors file"
+        return ""
+
+    def says(self, folder: Path) -> str:
+        """What the checkpoint is, in its own words."""
+        return str(self._read_index(folder).get(self.kind))
+
+    def _read_index(self, folder: Path) -> dict:
+        index = json.loads((folder / self.index).read_text(encoding="utf-8"))
+        if not isinstance(index, dict):
+            raise ValueError(f"{self.index} holds no object.")
+        return index
+
+    def _weights(self, folder: Path) -> Iterator[Path]:
+        for pattern in self.weights:
+            yield from sorted(folder.glob(pattern))
+
+
+_MODEL = (
+    "config.json",
+    "generation_config.json",
+    "chat_template.json",
+    "chat_template.jinja",
+    "model*.safetensors",
+    "model.safetensors.index.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    *TOKENIZER,
+)
+_NETWORKS = tuple("/".join(pair) for pair in product(NETWORKS, WEIGHTS))
+_PIPELINE = (
+    "model_index.json",
+    "latent_rgb.json",  # beside models of this project: what its previews are made with
+    "scheduler/scheduler_config.json",
+    *("/".join(pair) for pair in product(NETWORKS, ("config.json", *INDICES))),
+    *("/".join(pair) for pair in product(TOKENIZERS, TOKENIZER)),
+    *_NETWORKS,
+)
+
+MODEL = Layout(_MODEL, ("model*.safetensors",), "config.json", "model_type")
+PIPELINE = Layout(_PIPELINE, _NETWORKS, "model_index.json", "_class_name")
+LAYOUTS = {"diffusion": PIPELINE}
+
+
+def layout(family: str) -> Layout:
+    """How checkpoints of a family of models lie on the disk."""
+    return LAYOUTS.get(family, MODEL)
