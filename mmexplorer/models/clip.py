@@ -23,6 +23,7 @@ from mmexplorer.errors import Refusal
 from mmexplorer.models import clip_bulk
 from mmexplorer.models.checkpoints import said_as_refusal
 from mmexplorer.models.clip_pictures import prepare, resized_size
+from mmexplorer.models.damage import refuse_damaged
 from mmexplorer.presets import MODEL_TYPES, Preset
 
 # Every load would otherwise draw a progress bar into the terminal, and advise to install torchvision.
@@ -185,8 +186,7 @@ class ClipModel:
 
     def _unit(self, features: torch.Tensor) -> torch.Tensor:
         features = F.normalize(features.float(), dim=-1)
-        if not features.isfinite().all():
-            raise Refusal(f"{self.label} answered with numbers that are not finite; its weights are damaged.")
+        refuse_damaged(features, self.label)
         return features
 
     # Words

@@ -13,6 +13,7 @@ import torch
 from transformers import DynamicCache
 
 from mmexplorer.errors import Refusal
+from mmexplorer.models.damage import refuse_damaged
 from mmexplorer.models.llava_words import Speller
 from mmexplorer.replies import TokenChoice
 
@@ -131,8 +132,7 @@ class Generation(Iterator[TokenChoice]):
                 inputs["pixel_values"] = inputs["pixel_values"].to(self._model.dtype)
         output = self._model(**inputs, past_key_values=self.cache, use_cache=True, logits_to_keep=1)
         logits = output.logits[0, -1].float()
-        if not logits.isfinite().all():
-            raise Refusal("The model answered with numbers that are not finite; its weights are damaged.")
+        refuse_damaged(logits)
         logits[self._never] = -torch.inf
         return logits
 

@@ -1,5 +1,7 @@
-"""LLaVA checkpoints small enough to build in a test: the real classes, random weights, a word-level tokenizer."""
+"""Checkpoints small enough to build in a test: LLaVAs of the real classes with random weights, and tiny pipelines."""
 
+import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -163,3 +165,36 @@ def build():
     return SimpleNamespace(
         llava=build_llava, llava_next=build_llava_next, onevision=build_onevision, tokenizer=build_tokenizer
     )
+
+
+@pytest.fixture(scope="session")
+def pipeline_folder(tmp_path_factory):
+    """A function: the folder of a tiny pipeline by name, saved once."""
+    spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parent.with_name("tiny_pipelines.py"))
+    tiny = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tiny)
+    saved = {}
+
+    def folder(name):
+        if name not in saved:
+            saved[name] = tiny.save(name, tmp_path_factory.mktemp(name))
+        return saved[name]
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def painters(pipeline_folder):
+    """A function: the painter of a tiny pipeline by name, loaded once."""
+    from mmexplorer.models.diffusion import load
+    from mmexplorer.presets import preset
+
+    row, loaded = replace(preset("toy-clip"), label="Tiny", tier="cpu"), {}
+
+    def painter(name):
+        if name not in loaded:
+            abilities = frozenset({"draws", "unguided"} if name == "turbo" else {"draws"})
+            loaded[name] = load(replace(row, abilities=abilities), pipeline_folder(name), "cpu")
+        return loaded[name]
+
+    return painter

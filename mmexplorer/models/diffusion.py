@@ -1,0 +1,157 @@
+"""Text-to-image pipelines of diffusers: Stable Diffusion 1, 2 and XL, their few-step descendants, PixArt and SD3.
+
+Brings together the checkpoint, how it reads a prompt (diffusion_prompt), the schedulers that fit it
+(diffusion_schedulers) and how it draws (diffusion_run). Callers hold the device's lock.
+"""
+
+import copy
+import json
+import threading
+from collections.abc import Generator, Iterable, Mapping
+from pathlib import Path
+
+import diffusers
+import numpy as np
+import torch
+import transformers
+from diffusers.utils import logging
+from PIL import Image
+
+from mmexplorer import runtime
+from mmexplorer.drawings import DrawEvent, Drawing
+from mmexplorer.errors import Refusal
+from mmexplorer.models import diffusion_families as families
+from mmexplorer.models.checkpoints import said_as_refusal
+from mmexplorer.models.diffusion_prompt import PromptReader, PromptReading
+from mmexplorer.models.diffusion_run import DrawingRun
+from mmexplorer.models.diffusion_schedulers import menu
+from mmexplorer.models.diffusion_stepwise import stepwise
+from mmexplorer.models.diffusion_vae import LatentDecoder
+from mmexplorer.presets import MODEL_TYPES, Preset
+
+# Every load would otherwise draw progress bars into the terminal, and advise to install torchvision.
+for library in (logging, transformers.utils.logging):
+    library.disable_progress_bar()
+    library.set_verbosity_error()
+
+TOY_STEPS, TOY_GUIDANCE = 20, 4.0
+FEW_STEPS, MOST_STEPS = 4, 1000
+
+
+def load(preset: Preset, path: str | Path, device: str) -> "Draws":
+    """The pipeline in folder `path` on `device`; Refusal if it is damaged, incomplete or of another family."""
+    with said_as_refusal(preset.label):
+        path = Path(path)
+        index = json.loads((path / "model_index.json").read_text(encoding="utf-8"))
+        kind = str(index.get("_class_name"))
+        if kind not in MODEL_TYPES["diffusion"]:
+            raise Refusal(f"{preset.label} is a checkpoint of type {kind[:60]!r}, not a text-to-image pipeline.")
+        options = {"local_files_only": True, "use_safetensors": True, "dtype": runtime.dtype(device)}
+        # Named there and not fetched: they blacken pictures, or read one where there is no prompt.
+        unused = {name: None for name in ("safety_checker", "feature_extractor", "image_encoder") if name in index}
+        if "safety_checker" in unused:
+            unused["requires_safety_checker"] = False
+        # By its own class, since DiffusionPipeline does not see which parts a class can do without.
+        pipe = getattr(diffusers, kind).from_pretrained(
+            path,
+            **options,
+            **_text_encoders(index, path, options, preset.label),
+            **unused,
+        )
+        pipe.set_progress_bar_config(disable=True)
+        if any(tensor.is_meta for model in (families.network(pipe), pipe.vae) for tensor in model.parameters()):
+            raise _incomplete(preset.label)
+        # Weights keep requires_grad: without it torch takes other kernels, and pictures are not quite the same.
+        return Draws(pipe.to(device), preset, path)
+
+
+def _text_encoders(index: Mapping, path: Path, options: Mapping, label: str) -> dict[str, torch.nn.Module]:
+    """The models that read the prompt, which the pipeline would load with random weights where some are missing."""
+    models = {}
+    for name, (library, kind) in ((name, index[name]) for name in families.TEXT_ENCODERS if name in index):
+        if library != "transformers":  # an SD3 without its T5 says null
+            continue
+        model_class = getattr(transformers, kind)
+        models[name], report = model_class.from_pretrained(path / name, **options, output_loading_info=True)
+        if report["missing_keys"]:
+            raise _incomplete(label)
+    return models
+
+
+def _incomplete(label: str) -> Refusal:
+    return Refusal(f"The weights of {label} are incomplete; remove its folder and fetch it again.")
+
+
+class Draws:
+    """A pipeline that draws.
+
+    schedulers are the names of those that fit it, its own first; steps and guidance its defaults, and steps_range the
+    fewest and most. unguided models were distilled to draw without guidance; takes_negative says whether it knows
+    negative prompts. size is (width, height) by default, and every side a multiple of size_step within size_range.
+    decoder makes pictures of latents, and memory_bytes is what its weights take.
+    """
+
+    def __init__(self, pipe, preset: Preset, folder: Path):
+        self.pipe, self.label = pipe, preset.label
+        family = families.FAMILIES[type(pipe).__name__]
+        self.unguided = "unguided" in preset.abilities
+        self._own, self._choices = menu(pipe.scheduler, self.unguided)
+        self.schedulers = tuple(self._choices)
+        self.decoder = LatentDecoder(pipe.vae, pipe.image_processor, folder)
+        self._reader = PromptReader(family.encoders(pipe), preset.label, family.lower)
+        self.steps = families.call_default(pipe, "num_inference_steps")
+        self.guidance = families.call_default(pipe, "guidance_scale")
+        if preset.tier == "toy":
+            self.steps, self.guidance = TOY_STEPS, TOY_GUIDANCE
+        if self.unguided:
+            self.steps, self.guidance = FEW_STEPS, 0.0
+        # A consistency model picks its steps among those that it was distilled on.
+        most = min(MOST_STEPS, pipe.scheduler.config.get("original_inference_steps", MOST_STEPS))
+        self.steps_range = family.fewest_steps, most
+        self.takes_negative = families.takes(pipe, "negative_prompt")
+        side = families.trained_side(pipe) * self.decoder.factor
+        self.size = side, side
+        self.size_step = families.grid_step(pipe) * self.decoder.factor
+        self.size_range = max(self.size_step, side // 2 // self.size_step * self.size_step), 2 * side
+        models = [part for part in pipe.components.values() if isinstance(part, torch.nn.Module)]
+        tensors = [tensor for model in models for tensor in (*model.parameters(), *model.buffers())]
+        self.memory_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        self._decode_seconds: dict[int, float] = {}  # of the last picture with that many pixels
+
+    def read(self, text: str) -> PromptReading:
+        """How a prompt is read: tokens, words, what has no token and what is cut off."""
+        return self._reader.read(text)
+
+    def decode(self, latents: Iterable[np.ndarray]) -> list[Image.Image]:
+        """The pictures of scaled latents (channels, rows, columns), such as `Step.clean`, by the decoder."""
+        return self.decoder.pictures(latents)
+
+    def pipeline(self, scheduler: str):
+        """The pipeline for one call, with a new scheduler: models are shared, and what a call changes in it is not."""
+        pipe = copy.copy(self.pipe)
+        pipe.scheduler = self._choices[scheduler].build(self.pipe.scheduler)
+        return pipe
+
+    def draw(
+        self, prompt: str, settings: Mapping, *, maps: bool = True, stop: threading.Event | None = None
+    ) -> Generator[DrawEvent, None, None]:
+        """Draws step by step, each when it is asked for: an event before the first and after each, one with the result.
+
+        settings are steps, guidance, seed, scheduler, width, height and negative_prompt, all of them given and fitting.
+        The picture is the bare pipeline's, bit for bit, with maps and without. Setting `stop` ends it after the step
+        under way, with the predicted clean picture, and before the first step with Stopped.
+        """
+        pixels = settings["width"] * settings["height"]
+        run = DrawingRun(
+            self.pipeline(settings["scheduler"]),
+            self.decoder,
+            prompt,
+            self.read(prompt),
+            settings,
+            maps=maps,
+            stop=stop,
+            decode_seconds=self._decode_seconds.get(pixels, 0.0),
+        )
+        drawing: Drawing = yield from stepwise(run)
+        self._decode_seconds[pixels] = run.decode_seconds
+        yield DrawEvent(len(drawing.steps), run.total, drawing.previews[-1], drawing.seconds, 0.0, drawing)
