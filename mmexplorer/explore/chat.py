@@ -19,7 +19,7 @@ from mmexplorer.errors import Refusal
 from mmexplorer.explore.chat_views import ground
 from mmexplorer.hub import Stopped
 from mmexplorer.pictures import PictureSource, open_picture
-from mmexplorer.presets import preset, presets
+from mmexplorer.presets import able, preset
 from mmexplorer.replies import ChatEvent, Reply, TokenChoice, Turn
 
 # All of a conversation together; how much of that fits into a model's context is the model's to say.
@@ -62,9 +62,7 @@ def chat(
     }
     if not 0 < settings["top_p"] <= 1:
         raise Refusal("top_p must be above 0 and at most 1.")
-    if "chats" not in preset(model).abilities:
-        able = " or ".join(p.key for p in presets() if "chats" in p.abilities)
-        raise Refusal(f"{preset(model).label} does not chat; choose {able}.")
+    able(model, "chats")
     return _events(turns, model, settings, stop)
 
 

@@ -6,12 +6,8 @@ Chooses which labels and templates fit on a page; knows nothing of how they are 
 import numpy as np
 
 from mmexplorer.figures.inline import float32_text, payload_text, picture_uri
+from mmexplorer.figures.token_chips import token_chip
 from mmexplorer.results import Trace
-
-UNKNOWN_TOKENS = frozenset({"[UNK]", "<unk>", "<|unk|>"})
-SPECIAL_TOKENS = frozenset(
-    {"<|startoftext|>", "<|endoftext|>", "[BOS]", "[EOS]", "[CLS]", "[SEP]", "<s>", "</s>", "<bos>", "<eos>"}
-)
 
 
 def steps_payload(trace: Trace, *, limit: int = 5, template_limit: int = 3) -> str:
@@ -45,7 +41,7 @@ def steps_payload(trace: Trace, *, limit: int = 5, template_limit: int = 3) -> s
                 {
                     "label": classification.labels[i],
                     "prompts": list(trace.prompts[i][:template_limit]),
-                    "tokens": [_chip(token, unknown) for token in trace.tokens[i][0]],
+                    "tokens": [token_chip(token, unknown) for token in trace.tokens[i][0]],
                     "vector": float32_text(trace.text_embeddings[i]),
                     "cosine": float(cosines[i]),
                     "logit": float(logits[i]),
@@ -61,13 +57,3 @@ def steps_payload(trace: Trace, *, limit: int = 5, template_limit: int = 3) -> s
             },
         }
     )
-
-
-def _chip(token: str, unknown: set[str]) -> dict:
-    """A token as a reader expects it: without the word-boundary marks of BPE and SentencePiece, and its kind."""
-    text = token.removesuffix("</w>").lstrip("▁Ġ") or token
-    if token in UNKNOWN_TOKENS or text.casefold() in unknown:
-        kind = "unknown"
-    else:
-        kind = "special" if token in SPECIAL_TOKENS else "word"
-    return {"text": text, "kind": kind}
