@@ -5,6 +5,7 @@ import mmexplorer.models  # noqa: F401  isort: skip
 from mmexplorer.explore.catalogue import models
 from mmexplorer.explore.chat import answer, chat
 from mmexplorer.explore.collection import Collection
+from mmexplorer.explore.drawing import draw
 from mmexplorer.explore.embedding import embed_images, embed_texts
 from mmexplorer.explore.nearest import neighbours
 from mmexplorer.explore.projection import project
@@ -17,6 +18,7 @@ __all__ = [
     "answer",
     "chat",
     "classify",
+    "draw",
     "embed_images",
     "embed_texts",
     "ground_labels",

@@ -81,7 +81,9 @@ def test_model_templates_and_method_need_not_be_given_and_can_be(client):
 
 def test_only_the_api_is_public(client):
     info = client.view_api(return_format="dict")
-    assert set(info["named_endpoints"]) == {"/chat", "/classify", "/ground_labels", "/embed", "/project", "/search"}
+    assert set(info["named_endpoints"]) == {
+        "/chat", "/classify", "/draw", "/embed", "/ground_labels", "/project", "/search",
+    }  # fmt: skip
     assert info["unnamed_endpoints"] == {}
 
 

@@ -7,4 +7,5 @@ TABS = {
     "zero-shot": ("Zero-shot", "mmexplorer.tabs.zero_shot"),
     "embedding-space": ("Embedding space", "mmexplorer.tabs.embedding_space"),
     "chat": ("Chat", "mmexplorer.tabs.chat"),
+    "draw": ("Text-to-image", "mmexplorer.tabs.draw"),
 }

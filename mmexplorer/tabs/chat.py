@@ -223,6 +223,8 @@ def _wire(parts: SimpleNamespace, page: Page) -> None:
     said = [parts.talk, parts.truths]
     whole = [parts.question, parts.strip, *settings, *said]
 
+    # Before what streams, after whose end it would run otherwise.
+    gr.on([parts.ask.click, parts.shelf.select], None, js=SHOW_STATUS, **private)
     asked = gr.on([parts.ask.click, parts.question.submit], run.ask, whole, streamed, trigger_mode="once", **slow)
     example = parts.shelf.select(_example, said, [*shown, parts.truths], **slow).success(
         run.ask, whole, streamed, **slow
@@ -238,7 +240,6 @@ def _wire(parts: SimpleNamespace, page: Page) -> None:
         drawn = event.then(run.show_written, [parts.written, *said], views, **slow)
         drawn.then(lambda key: (page.refresh(), about([key])), parts.model, [page.status, parts.about], **quick)
     parts.filling.change(run.filled, parts.filling, [getattr(parts, name) for name in run.FILLED], **quick)
-    gr.on([parts.ask.click, parts.shelf.select], None, js=SHOW_STATUS, **private)
     parts.stop.click(session.stop_of, None, None, **quick)
     parts.chatbot.undo(run.undo, said, shown, **slow)
     parts.chatbot.clear(_clear, parts.talk, shown, **slow)
@@ -272,6 +273,7 @@ def _wire(parts: SimpleNamespace, page: Page) -> None:
     inputs_of_card = [getattr(parts, name) for name in inputs.CONTROLS]
     filled = [*shown, parts.brief, parts.truths, *inputs_of_card]
     parts.card.input(_open_card, [parts.card, *said], filled, **slow)
+    page.pictures_go_to["chat"] = ([parts.strip, parts.sources], inputs.fill_pictures)
 
 
 def _clear(talk, request: gr.Request) -> tuple:

@@ -51,6 +51,11 @@ def drawn(strip, drawing) -> tuple:
         return gr.skip(), gr.skip()
 
 
+def fill_pictures(files: list[str]) -> tuple:
+    """(strip, sources) for pictures that another tab sends, in the place of those that are there."""
+    return files, gr.Tabs(selected="pictures")
+
+
 def fill_card(key: str, truths: dict) -> tuple:
     """(brief, truths, values of the question and its pictures, values of CONTROLS); no card clears the brief only."""
     card = next((card for card in experiments.cards("chat") if card.key == key), None)

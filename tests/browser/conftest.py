@@ -238,3 +238,99 @@ def chat_tab():
 def chat(visit, address):
     """The chat tab, freshly opened."""
     return Chat(visit(f"{address}/?tab=chat"))
+
+
+class Draw:
+    """The text-to-image tab on a page, as a visitor handles it."""
+
+    def __init__(self, page):
+        self.page = page
+        self.status = page.locator("#draw-status .mmx-status")
+        names = ("picture", "meta", "strip", "viewer", "stages", "gallery")
+        for name in names:
+            setattr(self, name, page.locator(f"#draw-{name}"))
+        page.locator("#draw-run").wait_for()
+        # A box for a number is empty, which is the model's own, only once the page has been told so.
+        page.wait_for_function("() => document.querySelector('#draw-seed input').value === '0'")
+        self.page.locator("#draw-settings button").first.click()
+        self.wait_for_value("steps", "")
+        self.page.locator("#draw-settings button").first.click()
+
+    def wait_for_value(self, name: str, value: str) -> None:
+        selector = f"#draw-{name} input, #draw-{name} textarea"
+        self.page.wait_for_function(
+            "([selector, value]) => document.querySelector(selector)?.value === value", arg=[selector, value]
+        )
+
+    def choose(self, name: str, option: str) -> None:
+        """An option of the list with that id, by its whole name."""
+        self.page.locator(f"#draw-{name} input").click()
+        self.page.get_by_role("option", name=option, exact=True).click()
+
+    def fill(self, **values) -> None:
+        """Values for the boxes with those ids; those of the settings are opened first if they are folded."""
+        for name, value in values.items():
+            box = self.page.locator(f"#draw-{name} input, #draw-{name} textarea").first
+            if not box.is_visible():
+                self.page.locator("#draw-settings button").first.click()
+            box.fill(str(value))
+
+    @contextmanager
+    def finished(self):
+        """Waits until what the block starts has come to an end, whatever that is."""
+        self.status.evaluate("line => { line.dataset.old = 'yes'; }")
+        yield
+        # Between the picture and its exact previews the line is quiet for a moment.
+        self.page.wait_for_function(
+            """() => {
+                const line = document.querySelector('#draw-status .mmx-status');
+                const quiet = line && !line.dataset.old && !line.classList.contains('mmx-busy');
+                window.quietSince = quiet ? window.quietSince ?? Date.now() : undefined;
+                return quiet && Date.now() - window.quietSince > 700;
+            }""",
+            timeout=90_000,
+        )
+
+    def draw(self, **values) -> str:
+        """Draws with those values and returns the status line at the end."""
+        self.fill(**values)
+        with self.finished():
+            self.page.locator("#draw-run").click()
+        return self.status.inner_text()
+
+    def drop(self, path) -> None:
+        """A picture on the place where old ones are opened again."""
+        self.page.locator("#draw-file input[type=file]").set_input_files(str(path))
+
+    def download(self, kind: str):
+        """The file behind one of the buttons under Downloads."""
+        button = self.page.locator(f"#draw-{kind}")
+        if not button.is_visible():
+            self.page.locator("#draw-downloads button").first.click()
+        with self.page.expect_download() as download:
+            button.click()
+        return download.value
+
+    def image(self) -> str:
+        """The large picture's address."""
+        return self.picture.locator("img").get_attribute("src")
+
+    def chips(self) -> list[str]:
+        return self.viewer.locator(".chip").all_inner_texts()
+
+    def toast(self) -> str:
+        text = self.page.get_by_test_id("toast-text").last
+        text.wait_for()
+        return text.inner_text()
+
+
+@pytest.fixture
+def draw_tab():
+    """A function that makes a page the text-to-image tab of a visitor."""
+    return Draw
+
+
+@pytest.fixture
+def draw(visit, address):
+    """The text-to-image tab, freshly opened."""
+    return Draw(visit(f"{address}/?tab=draw"))
