@@ -7,6 +7,8 @@ from pathlib import Path
 
 import psutil
 
+FORGET, STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+
 
 def with_peak(work: Callable, device: str) -> tuple[object, int]:
     """What `work` returns, and the bytes by which its peak rose above the level at its start.
@@ -20,10 +22,16 @@ def with_peak(work: Callable, device: str) -> tuple[object, int]:
         before = torch.cuda.memory_allocated()
         result = work()
         return result, torch.cuda.max_memory_allocated() - before
-    forget = Path("/proc/self/clear_refs")
-    if forget.exists():
-        forget.write_text("5")  # resets the peak resident set size, see proc(5)
+    if FORGET.exists():
+        FORGET.write_text("5")  # resets the peak resident set size, see proc(5)
     before = psutil.Process().memory_info().rss
     result = work()
+    return result, _peak() - before
+
+
+def _peak() -> int:
+    if STATUS.exists():  # getrusage would count what the process that started this one held
+        [line] = [line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
-    return result, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit - before
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
