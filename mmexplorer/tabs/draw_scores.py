@@ -25,7 +25,8 @@ MEANING = """\
 scores it alike. The exact grade of a toy model's picture is read from the pixels by rules, without any trained model.
 **What it does not prove.** Scores of different CLIPs are not comparable, and a high one does not mean that colours sit
 on the right things: look at the twin, and ask the judge “Toy CLIP, swaps withheld” too. The exact grade is strict: it
-seldom names a shape that touches another one of its colour, or that the border cuts off.
+names no shape whose outline is far from what it should be, and seldom one that touches another of its colour or that
+the border cuts off.
 """
 
 
