@@ -194,7 +194,7 @@ def test_starting_imports_nothing_heavy_and_contacts_nobody(monkeypatch):
     assert told["hub_is_offline"] is False
     assert config["analytics_enabled"] is False
     public = {d["api_name"] for d in config["dependencies"] if d["api_visibility"] == "public"}
-    assert public == {"chat", "classify", "ground_labels", "embed", "project", "search"}
+    assert public == {"chat", "classify", "draw", "ground_labels", "embed", "project", "search"}
 
 
 def test_offline_reaches_the_libraries():

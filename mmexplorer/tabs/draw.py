@@ -67,8 +67,8 @@ def build(page: Page) -> None:
         with gr.Column(scale=8, min_width=320):
             _result(parts)
             _folds(parts)
+    draw_api.add()  # before the listeners whose functions have its name, which Gradio would number it after
     _wire(parts, page)
-    draw_api.add()
 
 
 def _top(parts: SimpleNamespace) -> None:
