@@ -7,7 +7,10 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 
+import gradio as gr
 import pytest
+
+from mmexplorer.components.shell import theme
 
 MUST_RUN = os.environ.get("CI", "").lower() in {"1", "true"}
 try:
@@ -31,6 +34,27 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def component_page():
+    """A function that serves a page with one component, and a button for each value that the component can be given.
+
+    Its first argument are the values by the buttons' names, its second builds the page and returns the component.
+    """
+
+    @contextmanager
+    def serve(values, build):
+        with gr.Blocks(analytics_enabled=False) as demo:
+            main = build()
+            for name, value in values.items():
+                press = gr.Button(name).click
+                press(lambda value=value: value, None, main, show_progress="hidden", api_visibility="private")
+        _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", theme=theme())
+        yield url
+        demo.close()
+
+    return serve
 
 
 @pytest.fixture
@@ -155,7 +179,19 @@ def tab(visit, address):
     return ZeroShot(visit(address))
 
 
-class Chat:
+class Tab:
+    """What visitors read in tabs that have a viewer."""
+
+    def chips(self) -> list[str]:
+        return self.viewer.locator(".chip").all_inner_texts()
+
+    def toast(self) -> str:
+        text = self.page.get_by_test_id("toast-text").last
+        text.wait_for()
+        return text.inner_text()
+
+
+class Chat(Tab):
     """The chat tab on a page, as a visitor handles it."""
 
     def __init__(self, page):
@@ -219,14 +255,6 @@ class Chat:
         texts = self.talk.locator("[data-testid=user] .message-content, [data-testid=bot] .message-content")
         return [text.replace("\u200b", "").strip() for text in texts.all_inner_texts() if text.strip()]
 
-    def chips(self) -> list[str]:
-        return self.viewer.locator(".chip").all_inner_texts()
-
-    def toast(self) -> str:
-        text = self.page.get_by_test_id("toast-text").last
-        text.wait_for()
-        return text.inner_text()
-
 
 @pytest.fixture
 def chat_tab():
@@ -240,7 +268,7 @@ def chat(visit, address):
     return Chat(visit(f"{address}/?tab=chat"))
 
 
-class Draw:
+class Draw(Tab):
     """The text-to-image tab on a page, as a visitor handles it."""
 
     def __init__(self, page):
@@ -314,14 +342,6 @@ class Draw:
     def image(self) -> str:
         """The large picture's address."""
         return self.picture.locator("img").get_attribute("src")
-
-    def chips(self) -> list[str]:
-        return self.viewer.locator(".chip").all_inner_texts()
-
-    def toast(self) -> str:
-        text = self.page.get_by_test_id("toast-text").last
-        text.wait_for()
-        return text.inner_text()
 
 
 @pytest.fixture

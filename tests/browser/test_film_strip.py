@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from mmexplorer.components.film_strip import film_strip
-from mmexplorer.components.shell import theme
 from mmexplorer.drawings import DrawEvent, Drawing, Step
 from mmexplorer.explore.truth import draw_scene
 from mmexplorer.figures.film_strip import LiveStrip, film_strip_payload
@@ -68,22 +67,21 @@ VALUES = {
 }
 
 
+def build():
+    main = film_strip(elem_id="main")
+    told = gr.Textbox(elem_id="told")
+
+    def tell(said: str, event: gr.EventData) -> str:
+        return f"{said} {event.number}".strip()
+
+    main.step(tell, told, told, api_visibility="private", show_progress="hidden")
+    return main
+
+
 @pytest.fixture(scope="module")
-def address():
-    with gr.Blocks(analytics_enabled=False) as demo:
-        main = film_strip(elem_id="main")
-        told = gr.Textbox(elem_id="told")
-
-        def tell(said: str, event: gr.EventData) -> str:
-            return f"{said} {event.number}".strip()
-
-        main.step(tell, told, told, api_visibility="private", show_progress="hidden")
-        for name, value in VALUES.items():
-            press = gr.Button(name).click
-            press(lambda value=value: value, None, main, show_progress="hidden", api_visibility="private")
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", theme=theme())
-    yield url
-    demo.close()
+def address(component_page):
+    with component_page(VALUES, build) as url:
+        yield url
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from mmexplorer.components.lens import lens
-from mmexplorer.components.shell import theme
 from mmexplorer.figures.lens import lens_payload
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -40,20 +39,19 @@ VALUES = {
 }
 
 
+def build():
+    main = lens(elem_id="main")
+    with gr.Tabs():
+        gr.Tab("shown")
+        with gr.Tab("hidden"):
+            lens(VALUES["toy"], elem_id="second")
+    return main
+
+
 @pytest.fixture(scope="module")
-def address():
-    with gr.Blocks(analytics_enabled=False) as demo:
-        main = lens(elem_id="main")
-        for name, value in VALUES.items():
-            press = gr.Button(name).click
-            press(lambda value=value: value, None, main, show_progress="hidden", api_visibility="private")
-        with gr.Tabs():
-            gr.Tab("shown")
-            with gr.Tab("hidden"):
-                lens(VALUES["toy"], elem_id="second")
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", theme=theme())
-    yield url
-    demo.close()
+def address(component_page):
+    with component_page(VALUES, build) as url:
+        yield url
 
 
 @pytest.fixture

@@ -3,12 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-import gradio as gr
 import pytest
 from PIL import Image
 
 from mmexplorer.components.model_views import model_views
-from mmexplorer.components.shell import theme
 from mmexplorer.figures.model_views import views_payload
 from mmexplorer.models.llava_layout import single_view, tiled_view
 
@@ -50,15 +48,9 @@ VALUES = {
 
 
 @pytest.fixture(scope="module")
-def address():
-    with gr.Blocks(analytics_enabled=False) as demo:
-        main = model_views(elem_id="main")
-        for name, value in VALUES.items():
-            press = gr.Button(name).click
-            press(lambda value=value: value, None, main, show_progress="hidden", api_visibility="private")
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", theme=theme())
-    yield url
-    demo.close()
+def address(component_page):
+    with component_page(VALUES, lambda: model_views(elem_id="main")) as url:
+        yield url
 
 
 @pytest.fixture

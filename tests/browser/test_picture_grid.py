@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from mmexplorer.components.picture_grid import picture_grid
-from mmexplorer.components.shell import theme
 from mmexplorer.explore.truth import draw_scene
 from mmexplorer.figures.picture_grid import Cell, Grid, grid_payload
 
@@ -80,22 +79,21 @@ VALUES = {
 }
 
 
+def build():
+    main = picture_grid(elem_id="main")
+    told = gr.Textbox(elem_id="told")
+
+    def tell(said: str, event: gr.EventData) -> str:
+        return f"{said} {event.row},{event.column}".strip()
+
+    main.open(tell, told, told, api_visibility="private", show_progress="hidden")
+    return main
+
+
 @pytest.fixture(scope="module")
-def address():
-    with gr.Blocks(analytics_enabled=False) as demo:
-        main = picture_grid(elem_id="main")
-        told = gr.Textbox(elem_id="told")
-
-        def tell(said: str, event: gr.EventData) -> str:
-            return f"{said} {event.row},{event.column}".strip()
-
-        main.open(tell, told, told, api_visibility="private", show_progress="hidden")
-        for name, value in VALUES.items():
-            press = gr.Button(name).click
-            press(lambda value=value: value, None, main, show_progress="hidden", api_visibility="private")
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", theme=theme())
-    yield url
-    demo.close()
+def address(component_page):
+    with component_page(VALUES, build) as url:
+        yield url
 
 
 @pytest.fixture

@@ -4,11 +4,9 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-import gradio as gr
 import numpy as np
 import pytest
 
-from mmexplorer.components.shell import theme
 from mmexplorer.components.stages import stages
 from mmexplorer.drawings import Drawing, Stage, Step
 from mmexplorer.explore.truth import draw_scene
@@ -55,15 +53,9 @@ VALUES = {
 
 
 @pytest.fixture(scope="module")
-def address():
-    with gr.Blocks(analytics_enabled=False) as demo:
-        main = stages(elem_id="main")
-        for name, value in VALUES.items():
-            press = gr.Button(name).click
-            press(lambda value=value: value, None, main, show_progress="hidden", api_visibility="private")
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", theme=theme())
-    yield url
-    demo.close()
+def address(component_page):
+    with component_page(VALUES, lambda: stages(elem_id="main")) as url:
+        yield url
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from mmexplorer.components.shell import theme
 from mmexplorer.components.tokens import tokens
 from mmexplorer.figures.tokens import tokens_payload
 from mmexplorer.replies import Reply, TokenChoice
@@ -49,22 +48,21 @@ VALUES = {
 }
 
 
+def build():
+    main = tokens(elem_id="main")
+    told = gr.Textbox(elem_id="told")
+
+    def tell(event: gr.EventData) -> str:
+        return f"{event.position} {event.id} {event.index} {event.value}"
+
+    main.force(tell, None, told, api_visibility="private")
+    return main
+
+
 @pytest.fixture(scope="module")
-def address():
-    with gr.Blocks(analytics_enabled=False) as demo:
-        main = tokens(elem_id="main")
-        told = gr.Textbox(elem_id="told")
-
-        def tell(event: gr.EventData) -> str:
-            return f"{event.position} {event.id} {event.index} {event.value}"
-
-        main.force(tell, None, told, api_visibility="private")
-        for name, value in VALUES.items():
-            press = gr.Button(name).click
-            press(lambda value=value: value, None, main, show_progress="hidden", api_visibility="private")
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", theme=theme())
-    yield url
-    demo.close()
+def address(component_page):
+    with component_page(VALUES, build) as url:
+        yield url
 
 
 @pytest.fixture
