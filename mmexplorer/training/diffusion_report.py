@@ -82,19 +82,17 @@ def _all_true(graded: Grade) -> bool:
     return all(found for _, found in graded.lines)
 
 
-def _has(kind: str) -> Callable[[Grade], bool]:
-    """Whether the thing that stands for the only one asked for has its colour, its shape or its size."""
+def _has(kind: str, seen: str = "") -> Callable[[Grade], bool]:
+    """Whether the thing that stands for the only one asked for has its colour, its shape or its size.
+
+    seen is the attribute of `recognise.Seen` to look at, where that is another one.
+    """
 
     def right(graded: Grade) -> bool:
         asked = getattr(graded.asked.items[0], kind)
-        return any(getattr(graded.seen[i], kind) == asked for i in graded.match[0])
+        return any(getattr(graded.seen[i], seen or kind) == asked for i in graded.match[0])
 
     return right
-
-
-def _nearest(graded: Grade) -> bool:
-    """Whether, of the ten shapes, the one asked for fits best, however badly it is drawn."""
-    return any(graded.seen[i].nearest == graded.asked.items[0].shape for i in graded.match[0])
 
 
 def _exact(graded: Grade) -> bool:
@@ -108,7 +106,7 @@ GROUPS: dict[str, tuple[Prompt, dict[str, Callable[[Grade], bool]]]] = {
         {
             "colour": _has("colour"),
             "shape": _has("shape"),
-            "shape, the nearest of ten": _nearest,
+            "shape, the nearest of ten": _has("shape", "nearest"),
             "one thing, nothing else": _exact,
         },
     ),
