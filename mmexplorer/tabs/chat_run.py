@@ -29,7 +29,7 @@ from mmexplorer.tabs.status import IDLE, loading, message, told
 # that takes from the model's time; what has to change once goes through `filling`, a state whose change fills them.
 STREAMED = ("status", "chatbot", "talk", "written", "filling")
 FILLED = ("question", "strip", "seed", "meta")
-SHOWN = ("status", "written", "meta", "seed", *show.OUTPUTS)
+SHOWN = ("status", "written", "meta", *show.OUTPUTS)
 OUTPUTS = (*STREAMED, *FILLED, *show.OUTPUTS)
 Strip = Sequence[tuple[str, str | None]] | None  # files and captions, as gr.Gallery gives them
 NOTHING_YET = message("There is no question to ask again yet.", "note")
@@ -175,9 +175,7 @@ def show_written(written: bool, talk: Talk, truths: dict, request: gr.Request) -
 
     def work(_: Job) -> Iterator[tuple]:
         session.JOBS.supersede(request.session_hash, *session.VIEWS)  # of the answer that leaves the page now
-        reply = talk[-1].reply
-        # The seed once more: the page does not always hear of a change of `filling`.
-        said = {"status": message(show.summary(reply)), "meta": show.counts(reply), "seed": reply.settings["seed"]}
+        said = {"status": message(show.summary(talk[-1].reply)), "meta": show.counts(talk[-1].reply)}
         yield only(SHOWN, **said, written=False, **show.answer(talk, len(talk) - 1, truths))
 
     if written and talk and talk[-1].reply:
