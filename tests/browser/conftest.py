@@ -97,7 +97,17 @@ def address(tmp_path_factory):
         page.close(verbose=False)
 
 
-class ZeroShot:
+class Tab:
+    """What visitors do in every tab."""
+
+    def unfold(self, title: str) -> None:
+        """Opens a fold, by a part of its title."""
+        self.page.locator("button.label-wrap:visible", has_text=title).first.click()
+        # The fields of a fold are built when it opens, and for some 30 ms they still forget what is typed into them.
+        self.page.wait_for_timeout(300)
+
+
+class ZeroShot(Tab):
     """The zero-shot tab on a page, as a visitor handles it."""
 
     def __init__(self, page):
@@ -179,8 +189,8 @@ def tab(visit, address):
     return ZeroShot(visit(address))
 
 
-class Tab:
-    """What visitors read in tabs that have a viewer."""
+class Viewing(Tab):
+    """What visitors read in tabs that have one big viewer."""
 
     def chips(self) -> list[str]:
         return self.viewer.locator(".chip").all_inner_texts()
@@ -191,7 +201,7 @@ class Tab:
         return text.inner_text()
 
 
-class Chat(Tab):
+class Chat(Viewing):
     """The chat tab on a page, as a visitor handles it."""
 
     def __init__(self, page):
@@ -268,7 +278,7 @@ def chat(visit, address):
     return Chat(visit(f"{address}/?tab=chat"))
 
 
-class Draw(Tab):
+class Draw(Viewing):
     """The text-to-image tab on a page, as a visitor handles it."""
 
     def __init__(self, page):
@@ -300,7 +310,7 @@ class Draw(Tab):
         for name, value in values.items():
             box = self.page.locator(f"#draw-{name} input, #draw-{name} textarea").first
             if not box.is_visible():
-                self.page.locator("#draw-settings button").first.click()
+                self.unfold("Settings")
             box.fill(str(value))
 
     @contextmanager

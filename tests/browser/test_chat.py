@@ -48,7 +48,7 @@ def test_an_example_is_asked_with_one_click_and_its_words_have_maps_and_truth(ch
     assert chat.tokens.locator(".token").count() == len(expected.tokens)
     expect(chat.page.locator("#chat-meta")).to_contain_text(f"{expected.image_tokens} image tokens read")
     expect(chat.viewer.get_by_role("button", name="Ground truth")).to_be_visible()
-    chat.page.get_by_role("button", name="What the model sees").click()
+    chat.unfold("What the model sees")
     expect(chat.page.locator("#chat-views")).to_contain_text("64 × 64 pixels")
     expect(chat.page.locator("#mm-memory")).to_contain_text("toy-llava in memory")
 
@@ -184,7 +184,7 @@ def test_a_patch_lights_the_words_that_look_at_it_and_the_slider_moves_through_t
 
 def test_patches_are_hidden_and_the_question_is_asked_again(chat):
     chat.example(1)
-    chat.page.get_by_role("button", name="Causal check").click()
+    chat.unfold("Causal check")
     with chat.finished():
         chat.page.locator("#chat-run-check").click()
     causal = chat.page.locator("#chat-causal")
@@ -206,7 +206,7 @@ def test_what_patches_say_and_where_the_tower_looks(chat):
 
 
 def test_temperature_draws_other_answers_and_asking_again_takes_the_next_seed(chat):
-    chat.page.get_by_role("button", name="Settings").click()
+    chat.unfold("Settings")
     chat.page.locator("#chat-temperature input[type=number]").fill("2")
     chat.page.locator("#chat-temperature input[type=number]").press("Tab")
     chat.upload(PAIR)
@@ -245,7 +245,7 @@ def test_a_card_fills_the_inputs_and_begins_anew(chat):
     expect(chat.viewer).to_contain_text("Ask about a picture")
     assert chat.typed() == card.settings["question"] and chat.pictures() == len(card.pictures)
     assert chat.ask(chat.typed()) == answered(("user", card.settings["question"], list(card.paths)))
-    chat.page.get_by_role("button", name="Causal check").click()
+    chat.unfold("Causal check")
     expect(chat.page.locator("#chat-hidden input[type=number]")).to_have_value(str(card.settings["hidden"]))
 
 
@@ -263,7 +263,7 @@ def test_small_print_is_read_and_looked_at_in_the_tiles(chat):
         chat.choose("part", part)
         shown[part] = picture_of(chat)
     assert len(set(shown.values())) == len(shown)
-    chat.page.get_by_role("button", name="What the model sees").click()
+    chat.unfold("What the model sees")
     expect(chat.page.locator("#chat-views")).to_contain_text("4 tiles")
     chat.page.locator("#chat-scene").click()
     expect(chat.page.locator("#chat-strip button[aria-label^=Thumbnail]")).to_have_count(1)

@@ -32,11 +32,11 @@ def test_every_state_fits_its_screen_and_is_readable(visit, address, chat_tab, w
     tab.upload(*PICTURES)
     tab.ask("how many shapes are there?")
     for name, button in (("Causal check", "run-check"), ("What each patch says", "read"), ("vision tower", "see")):
-        tab.page.get_by_role("button", name=name).click()
+        tab.unfold(name)
         with tab.finished():
             tab.page.locator(f"#chat-{button}").click()
-    tab.page.get_by_role("button", name="What the model sees").click()
-    tab.page.get_by_role("button", name="Settings").click()
+    tab.unfold("What the model sees")
+    tab.unfold("Settings")
     assert tab.page.evaluate(FAINT) == []
     look("several-and-folds")
     tab.open_card(experiments.cards("chat")[1].title)

@@ -31,7 +31,7 @@ class Fold:
         self.page, self.name = draw.page, name
         self.status = self.page.locator(f"#draw-{name}-status .mmx-status")
         self.cells = self.page.locator(f"#draw-{name} .cell:enabled")
-        self.page.locator(f"#draw-{name}-fold > button").first.click()
+        draw.unfold(self.page.locator(f"#draw-{name}-fold > button").first.inner_text())
         self.status.wait_for()
 
     def press(self, button: str = "run") -> None:

@@ -144,7 +144,7 @@ def test_ready_made_labels_and_labels_from_a_file(tab, tmp_path):
 def test_templates_and_which_wording_wins(tab):
     tab.upload(PICTURES / "noisy-pair.png")
     tab.labels("a blue triangle\nan orange ring")
-    tab.page.get_by_role("button", name="Settings").click()
+    tab.unfold("Settings")
     tab.choose("Templates", "Ensemble of 8")
     templates = TEMPLATE_SETS["Ensemble of 8 templates"]
     expect(tab.page.locator("#zs-templates textarea")).to_have_value("\n".join(templates))

@@ -113,9 +113,7 @@ def test_what_is_missing_gets_one_sentence(tab, tmp_path):
     assert tab.toast() == "The canvas is empty; draw something first."
     tab.page.get_by_role("tab", name="Picture").click()
     tab.upload(PICTURE)
-    tab.page.get_by_role("button", name="Settings").click()
-    tab.page.locator("#zs-templates textarea").wait_for()
-    tab.page.wait_for_timeout(500)  # the fold's fields take their values when it opens
+    tab.unfold("Settings")
     tab.page.locator("#zs-templates textarea").fill("a photo")
     tab.classify()
     assert tab.toast() == "The template 'a photo' must contain {} exactly once, where the label goes."
@@ -161,7 +159,7 @@ def test_texts_that_look_like_code_are_shown_and_not_run(tab, tmp_path):
     path.write_bytes(PICTURE.read_bytes())
     tab.upload(path)
     tab.labels(f"{HOSTILE}\na circle")
-    tab.page.get_by_role("button", name="Settings").click()
+    tab.unfold("Settings")
     tab.page.locator("#zs-templates textarea").fill(HOSTILE + " {}")
     tab.classify()
     assert HOSTILE in tab.shown()

@@ -30,10 +30,6 @@ def answered(tab):
     return tab
 
 
-def fold(tab, name: str) -> None:
-    tab.page.get_by_role("button", name=name).click()
-
-
 def saved(tab, button, folder):
     """The file that pressing a button downloads."""
     with tab.page.expect_download() as download:
@@ -89,7 +85,7 @@ def test_looking_closer_asks_the_server_nothing(answered):
 
 def test_another_method_draws_other_heatmaps_of_the_same_scores(answered):
     before, scores = heat(answered), answered.shown()
-    fold(answered, "Settings")
+    answered.unfold("Settings")
     for key in ("occlusion", "patch_similarity"):
         answered.choose("Heatmap method", METHODS[key].label)
         expect(answered.status).to_contain_text(METHODS[key].one_sentence)
@@ -108,13 +104,13 @@ def test_another_method_draws_other_heatmaps_of_the_same_scores(answered):
 
 
 def test_another_method_before_any_answer_says_what_to_do(tab):
-    fold(tab, "Settings")
+    tab.unfold("Settings")
     tab.choose("Heatmap method", METHODS["occlusion"].label)
     expect(tab.status).to_contain_text("Press Classify first")
 
 
 def test_the_five_steps_show_this_pictures_numbers(answered):
-    fold(answered, "The five steps")
+    answered.unfold("The five steps")
     steps = answered.page.locator("#zs-steps .steps > li")
     expect(steps).to_have_count(5)
     expected = mmexplorer.classify(PICTURE, LABELS)
@@ -127,7 +123,7 @@ def test_the_five_steps_show_this_pictures_numbers(answered):
 
 
 def test_the_python_code_is_copied_and_gives_the_numbers_on_the_page(answered, tmp_path):
-    fold(answered, "The same in Python")
+    answered.unfold("The same in Python")
     code = answered.page.locator("#zs-code")
     expect(code).to_contain_text("AutoModel.from_pretrained")
     answered.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -155,7 +151,7 @@ def test_downloads_arrive_and_hold_the_numbers(answered, tmp_path):
     for place in (answered.scores.get_by_role("button", name="PNG", exact=True),
                   answered.viewer.get_by_role("button", name="Save PNG")):  # fmt: skip
         assert min(Image.open(saved(answered, place, tmp_path)).size) > 100
-    fold(answered, "Downloads")
+    answered.unfold("Downloads")
     archive = np.load(saved(answered, answered.page.locator("#zs-npz"), tmp_path))
     assert list(archive["words"]) == LABELS
     np.testing.assert_allclose(archive["scores"], expected.cosines[0], atol=1e-5)
@@ -163,5 +159,5 @@ def test_downloads_arrive_and_hold_the_numbers(answered, tmp_path):
 
 
 def test_there_is_no_archive_before_there_are_heatmaps(tab):
-    fold(tab, "Downloads")
+    tab.unfold("Downloads")
     expect(tab.page.locator("#zs-npz")).to_be_disabled()
