@@ -18,6 +18,7 @@ from bench.chromium import blank_page
 from bench.random_llava import QUESTION_WORDS
 from bench.report import Row, spread
 from bench.served import served
+from mmexplorer.placement import CPU
 from mmexplorer.replies import Turn
 
 MODEL, BUDGET = "toy-llava", 0.9
@@ -66,7 +67,7 @@ def _measured(answer: Answer, runs: int, folder: Path) -> list[Row]:
 
     row = preset(MODEL)
     os.environ["BENCH_LLAVA"] = answer.size
-    chat = endless_llava.load(row, row.path, "cpu")
+    chat = endless_llava.load(row, row.path, CPU)
     files = material.new_files(answer.pictures, folder)
     asked = Turn("user", answer.question, [Image.open(file).convert("RGB") for file in files])
     alone, browser, first, whole = [], [], [], []

@@ -10,13 +10,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def load(preset, folder: Path, device: str):
+def load(preset, folder: Path, placement):
     """The checkpoint as `mmexplorer` loads it, or a random one, but that its end token can never come."""
     from bench.random_llava import random_llava
     from mmexplorer.models import llava
 
     size = os.environ.get("BENCH_LLAVA")
-    chat = random_llava(size, device, "sdpa") if size else llava.load(preset, folder, device)
+    chat = random_llava(size, placement.device, "sdpa") if size else llava.load(preset, folder, placement)
     chat.never_ids, chat.end_ids = chat.never_ids | chat.end_ids, frozenset()
     return chat
 

@@ -16,7 +16,7 @@ CONTEXT = 77
 VOCABULARY = 49_408
 # Untrained, every position would look at all words alike.
 SHARPNESS = 1.5  # standard deviation of queries and keys
-MEMORY = {"random-sd": 4_300_000_000, "random-quick": 100_000_000}
+PARAMETERS = {"random-sd": 1_066_000_000, "random-quick": 20_000_000}
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def random_diffusion(size: str) -> Iterator[None]:
     # Its folder is a toy's, because the hub looks whether there is one; nothing is loaded from there.
     source = presets.preset("toy-diffusion").source
     like = presets.preset("stable-diffusion-1.5")
-    row = replace(like, key=size, label=size, source=source, revision=None, memory_bytes=MEMORY[size])
+    row = replace(like, key=size, label=size, source=source, revision=None, parameters=PARAMETERS[size])
     with (
         mock.patch.object(presets, "_PRESETS", (*presets.presets(), row)),
         mock.patch.dict(residency.FAMILIES, diffusion=f"{__name__}:load"),
@@ -69,8 +69,8 @@ def random_diffusion(size: str) -> Iterator[None]:
         yield
 
 
-def load(preset: presets.Preset, folder: Path, device: str):
-    """The Draws of a key in SIZES, the same in every process, in the device's number format."""
+def load(preset: presets.Preset, folder: Path, placement):
+    """The Draws of a key in SIZES, the same in every process."""
     import diffusers
     import torch
     import transformers
@@ -106,4 +106,4 @@ def load(preset: presets.Preset, folder: Path, device: str):
         requires_safety_checker=False,
     )
     pipe.set_progress_bar_config(disable=True)
-    return Draws(pipe.to(device, runtime.dtype(device)), preset, folder / "none")
+    return Draws(pipe.to(placement.device, runtime.dtype(placement.device, placement.bits)), preset, folder / "none")

@@ -54,9 +54,8 @@ class Preset:
     """One checkpoint.
 
     source is a folder relative to the repository's root (revision None) or a Hub repository id (revision a full
-    commit hash). disk_bytes is the download, weights and tokenizer. memory_bytes is what the memory budget counts
-    before the model can be measured: float32 weights (bfloat16 for tier "gpu") and about a fifth for activations (toy
-    models: twice their weights). tier is the least hardware on which it is comfortable: "toy", "cpu" or "gpu".
+    commit hash). disk_bytes is the download, weights and tokenizer. parameters is how many numbers the weights that are
+    loaded hold. tier is the least hardware on which it is comfortable: "toy", "cpu" or "gpu".
     """
 
     key: str
@@ -65,7 +64,7 @@ class Preset:
     source: str
     revision: str | None
     disk_bytes: int
-    memory_bytes: int
+    parameters: int
     licence: str
     gated: bool
     paper: str
@@ -102,7 +101,7 @@ def _toy(
         source=f"assets/models/{key}",
         revision=None,
         disk_bytes=disk_bytes,
-        memory_bytes=4 * disk_bytes,
+        parameters=disk_bytes // 4,
         licence="Apache-2.0",
         gated=False,
         paper=paper,
@@ -181,7 +180,7 @@ _PRESETS = (
         source="wkcn/TinyCLIP-ViT-8M-16-Text-3M-YFCC15M",
         revision="a2a8c6eaa2549ad66eb7c31b85022bf58273a26c",
         disk_bytes=98_000_000,
-        memory_bytes=150_000_000,
+        parameters=23_400_000,
         licence="MIT",
         gated=False,
         paper=TINY_CLIP_PAPER,
@@ -197,7 +196,7 @@ _PRESETS = (
         # The main branch of this repository holds pickled weights only; this is its safetensors conversion.
         revision="c237dc49a33fc61debc9276459120b7eac67e7ef",
         disk_bytes=609_000_000,
-        memory_bytes=750_000_000,
+        parameters=151_300_000,
         licence="MIT (code)",
         gated=False,
         paper=CLIP_PAPER,
@@ -212,7 +211,7 @@ _PRESETS = (
         source="laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
         revision="1a25a446712ba5ee05982a381eed697ef9b435cf",
         disk_bytes=609_000_000,
-        memory_bytes=750_000_000,
+        parameters=151_300_000,
         licence="MIT",
         gated=False,
         paper=OPEN_CLIP_PAPER,
@@ -227,7 +226,7 @@ _PRESETS = (
         source="google/siglip-base-patch16-224",
         revision="7fd15f0689c79d79e38b1c2e2e2370a7bf2761ed",
         disk_bytes=816_000_000,
-        memory_bytes=1_000_000_000,
+        parameters=203_200_000,
         licence="Apache-2.0",
         gated=False,
         paper=SIGLIP_PAPER,
@@ -242,7 +241,7 @@ _PRESETS = (
         source="openai/clip-vit-large-patch14",
         revision="32bd64288804d66eefd0ccbe215aa642df71cc41",
         disk_bytes=1_715_000_000,
-        memory_bytes=2_000_000_000,
+        parameters=427_600_000,
         licence="MIT (code)",
         gated=False,
         paper=CLIP_PAPER,
@@ -257,7 +256,7 @@ _PRESETS = (
         source="llava-hf/llava-onevision-qwen2-0.5b-ov-hf",
         revision="74dd0bf867a4cda7950c17663794267c60cf4b40",
         disk_bytes=1_800_000_000,
-        memory_bytes=4_400_000_000,
+        parameters=894_000_000,
         licence="Apache-2.0",
         gated=False,
         paper=ONEVISION_PAPER,
@@ -272,7 +271,7 @@ _PRESETS = (
         source="llava-hf/llava-1.5-7b-hf",
         revision="b234b804b114d9e37bb655e11cbbb5f5e971b7a9",
         disk_bytes=14_200_000_000,
-        memory_bytes=17_000_000_000,
+        parameters=7_063_000_000,
         licence="Llama 2 Community License",
         gated=False,
         paper=LLAVA_PAPER,
@@ -287,7 +286,7 @@ _PRESETS = (
         source="llava-hf/llava-v1.6-mistral-7b-hf",
         revision="52320fb52229c8d942b1dcb8b63b3dc8087bc83b",
         disk_bytes=15_200_000_000,
-        memory_bytes=18_500_000_000,
+        parameters=7_567_000_000,
         licence="Apache-2.0",
         gated=False,
         paper=LLAVA_NEXT_PAPER,
@@ -302,7 +301,7 @@ _PRESETS = (
         source="nota-ai/bk-sdm-tiny",
         revision="0364108e53b7f7f4d2585e817a0b7a83dc261cfa",
         disk_bytes=1_060_000_000,
-        memory_bytes=2_500_000_000,
+        parameters=530_000_000,
         licence="CreativeML OpenRAIL-M",
         gated=False,
         paper=BK_SDM_PAPER,
@@ -317,7 +316,7 @@ _PRESETS = (
         source="stabilityai/sd-turbo",
         revision="b261bac6fd2cf515557d5d0707481eafa0485ec2",
         disk_bytes=5_200_000_000,
-        memory_bytes=6_200_000_000,
+        parameters=1_290_000_000,
         licence="Stability AI Non-Commercial",
         gated=False,
         paper=ADD_PAPER,
@@ -332,7 +331,7 @@ _PRESETS = (
         source="stable-diffusion-v1-5/stable-diffusion-v1-5",
         revision="451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
         disk_bytes=4_270_000_000,
-        memory_bytes=2_600_000_000,
+        parameters=1_066_000_000,
         licence="CreativeML OpenRAIL-M",
         gated=False,
         paper=LATENT_DIFFUSION_PAPER,
@@ -347,7 +346,7 @@ _PRESETS = (
         source="SimianLuo/LCM_Dreamshaper_v7",
         revision="a85df6a8bd976cdd08b4fd8f3b73f229c9e54df5",
         disk_bytes=4_270_000_000,
-        memory_bytes=5_200_000_000,
+        parameters=1_067_000_000,
         licence="MIT",
         gated=False,
         paper=LCM_PAPER,
@@ -362,7 +361,7 @@ _PRESETS = (
         source="stabilityai/stable-diffusion-xl-base-1.0",
         revision="462165984030d82259a11f4367a4eed129e94a7b",
         disk_bytes=13_900_000_000,
-        memory_bytes=8_400_000_000,
+        parameters=3_469_000_000,
         licence="CreativeML OpenRAIL++-M",
         gated=False,
         paper=SDXL_PAPER,
@@ -377,7 +376,7 @@ _PRESETS = (
         source="stabilityai/sdxl-turbo",
         revision="71153311d3dbb46851df1931d3ca6e939de83304",
         disk_bytes=13_900_000_000,
-        memory_bytes=8_400_000_000,
+        parameters=3_469_000_000,
         licence="Stability AI Non-Commercial",
         gated=False,
         paper=ADD_PAPER,
@@ -392,7 +391,7 @@ _PRESETS = (
         source="PixArt-alpha/PixArt-Sigma-XL-2-1024-MS",
         revision="e102b3591cc82e97071b8b4cb90d834d0c487207",
         disk_bytes=21_800_000_000,
-        memory_bytes=13_000_000_000,
+        parameters=5_460_000_000,
         licence="CreativeML OpenRAIL++-M",
         gated=False,
         paper=PIXART_SIGMA_PAPER,

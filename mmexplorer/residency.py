@@ -2,9 +2,10 @@
 
 One `Residency` looks after one device. `use` gives a model and the device to one visitor at a time; `status` says
 what is going on meanwhile. The module does not know what a model computes: a family is the name of a function
-load(preset, folder, device) whose result has memory_bytes and, if it must, close().
+load(preset, folder, placement) whose result has memory_bytes and, if it must, close().
 """
 
+import importlib.util
 import logging
 import os
 import pkgutil
@@ -17,8 +18,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mmexplorer import hub, presets, runtime
+from mmexplorer import hub, nvidia, presets, runtime
 from mmexplorer.errors import Refusal
+from mmexplorer.placement import TOO_BIG, Machine, Placement, place
 from mmexplorer.presets import Preset
 from mmexplorer.turns import DeviceLock, wait_until
 
@@ -63,12 +65,13 @@ class _Attempt:
 class _Resident:
     model: Any
     memory_bytes: int
+    placement: Placement
     pins: int = 0
 
 
-def load(preset: Preset, folder: Path, device: str) -> Any:
+def load(preset: Preset, folder: Path, placement: Placement) -> Any:
     """The model wrapper that the preset's family makes of a folder."""
-    return pkgutil.resolve_name(FAMILIES[preset.family])(preset, folder, device)
+    return pkgutil.resolve_name(FAMILIES[preset.family])(preset, folder, placement)
 
 
 class Residency:
@@ -86,13 +89,15 @@ class Residency:
         *,
         find: Callable[[str], Preset] = presets.preset,
         files: Any = hub,
-        load: Callable[[Preset, Path, str], Any] = load,
+        load: Callable[[Preset, Path, Placement], Any] = load,
+        place: Callable[[Preset, Machine], Placement] = place,
         memory: Callable[[str], tuple[int, int]] = runtime.memory,
         release: Callable[[str], None] = runtime.release_memory,
         patience: float = PATIENCE_SECONDS,
     ):
         self._device, self._budget, self._patience = device, budget, patience
-        self._find, self._files, self._load, self._memory, self._release = find, files, load, memory, release
+        self._find, self._files, self._memory, self._release = find, files, memory, release
+        self._load, self._place = load, place
         self._residents: OrderedDict[str, _Resident] = OrderedDict()  # least recently used first
         self.forget_threads()
 
@@ -125,7 +130,7 @@ class Residency:
             if not runtime.out_of_memory(error):
                 raise
             self._drop_unpinned()
-            raise self._too_big(preset, "ran out of memory while working") from None
+            raise self._too_big(preset, resident.placement, "ran out of memory while working") from None
         finally:
             with self._changed:
                 resident.pins -= 1
@@ -149,6 +154,28 @@ class Residency:
             size = runtime.size_text(preset.disk_bytes)
             status = Status("absent", f"not on this disk, {size} to download", 0, preset.disk_bytes)
         return replace(status, waiting=self._lock.waiting)
+
+    def machine(self) -> Machine:
+        """What there is to lay models out on, were none in memory; before the first is, without loading torch."""
+        device = self._device or runtime.expected_device()
+        with self._changed:
+            taken = sum(model.memory_bytes for model in self._residents.values())
+        budget = runtime.memory_budget() if self._budget is None else self._budget
+        room = self._room(device) + taken if budget is None else budget
+        if not device.startswith("cuda"):
+            return Machine(device, room)
+        others = [free for number, (free, _) in enumerate(nvidia.cards()) if number != runtime.cuda_index(device)]
+        return Machine(
+            device,
+            room,
+            tuple(int(free * (1 - RESERVE)) for free in others),
+            int(self._memory("cpu")[0] * (1 - RESERVE)),
+            four_bit=importlib.util.find_spec("bitsandbytes") is not None,
+        )
+
+    def placement(self, key: str) -> Placement:
+        """How the model of that key would be laid out on this machine, were no other in memory."""
+        return self._place(self._find(key), self.machine())
 
     def loaded(self) -> list[tuple[str, int, bool]]:
         """Key, bytes and whether it is in use of every model in memory, least recently used first."""
@@ -222,35 +249,39 @@ class Residency:
         if self._budget is None:
             self._budget = runtime.memory_budget()
         self._room()  # the first look at a GPU takes seconds, so once without the state lock
-        self._claim_room(attempt, preset, stop)
+        placement = self._place(preset, self.machine())
+        self._claim_room(attempt, preset, placement, stop)
         try:
-            while self._room() < preset.memory_bytes and self._drop_oldest():
+            while self._room() < placement.memory_bytes and self._drop_oldest():
                 pass
             for _ in range(2):
                 try:
-                    model = self._load(preset, folder, self._device)
-                    return _Resident(model, getattr(model, "memory_bytes", preset.memory_bytes), pins=1)
+                    model = self._load(preset, folder, placement)
+                    taken = getattr(model, "memory_bytes", placement.memory_bytes)
+                    return _Resident(model, taken, placement, pins=1)
                 except Exception as error:
                     if not runtime.out_of_memory(error):
                         raise
                 # After the except block, whose traceback held what had been built.
                 self._drop_unpinned()
-            raise self._too_big(preset, "does not fit into memory")
+            raise self._too_big(preset, placement, "does not fit into memory")
         finally:
             with self._changed:
                 self._building = False
                 self._changed.notify_all()
 
-    def _claim_room(self, attempt: _Attempt, preset: Preset, stop: threading.Event | None) -> None:
+    def _claim_room(
+        self, attempt: _Attempt, preset: Preset, placement: Placement, stop: threading.Event | None
+    ) -> None:
         """Wait until nothing else is built and dropping unpinned models would make room; Refusal if it never would."""
 
         def fits(without_pinned: bool) -> bool:
             droppable = (model for model in self._residents.values() if without_pinned or not model.pins)
-            return self._room() + sum(model.memory_bytes for model in droppable) >= preset.memory_bytes
+            return self._room() + sum(model.memory_bytes for model in droppable) >= placement.memory_bytes
 
         with self._changed:
-            if not self._building and not fits(without_pinned=True):
-                raise self._too_big(preset, "does not fit into memory")
+            if placement.verdict == TOO_BIG:
+                raise self._too_big(preset, placement, "does not fit into memory")
             attempt.status = Status("loading", "waiting for memory, or for another model to load")
             # Whoever has the device does not wait for the pins of others, who may be waiting for the device.
             may_wait = not self._lock.is_held
@@ -261,19 +292,19 @@ class Residency:
                 self._patience,
             )
             if not ready or not fits(without_pinned=False):
-                raise self._too_big(preset, "has to wait for models that others are using")
+                raise self._too_big(preset, placement, "has to wait for models that others are using")
             self._building = True
             attempt.status = Status("loading", f"loading onto {self._device}")
 
-    def _room(self) -> int:
+    def _room(self, device: str | None = None) -> int:
         """Bytes that models may still take."""
         if self._budget is not None:
             return self._budget - sum(model.memory_bytes for model in self._residents.values())
-        free, _ = self._memory(self._device)
+        free, _ = self._memory(device or self._device)
         return int(free * (1 - RESERVE))
 
-    def _too_big(self, preset: Preset, what: str) -> Refusal:
-        need, room = runtime.size_text(preset.memory_bytes), runtime.size_text(self._room())
+    def _too_big(self, preset: Preset, placement: Placement, what: str) -> Refusal:
+        need, room = runtime.size_text(placement.memory_bytes), runtime.size_text(self._room())
         return Refusal(
             f"{preset.label} {what}: it needs about {need} and {room} is free on {self._device}; "
             "choose a smaller model, or try again when others have finished."
@@ -309,11 +340,15 @@ class ForkedResidency(Residency):
     def __init__(self, **options):
         super().__init__("cuda", **options)
 
-    def _room(self) -> int:
+    def machine(self) -> Machine:
+        """A whole GPU, whose memory the main process must not ask for."""
+        return Machine(self._device, sys.maxsize)
+
+    def _room(self, device: str | None = None) -> int:
         return sys.maxsize
 
-    def _too_big(self, preset: Preset, what: str) -> Refusal:
-        need = runtime.size_text(preset.memory_bytes)
+    def _too_big(self, preset: Preset, placement: Placement, what: str) -> Refusal:
+        need = runtime.size_text(placement.memory_bytes)
         return Refusal(f"{preset.label} {what}: it needs about {need} of the GPU lent to it; choose a smaller model.")
 
     def _drop_unpinned(self, only: str | None = None) -> list[str]:

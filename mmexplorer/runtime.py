@@ -7,16 +7,19 @@ import. The module knows nothing of models.
 import ctypes
 import gc
 import os
+import platform
 import random
 import re
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
 
+from mmexplorer import nvidia
 from mmexplorer.errors import Refusal
 
 if TYPE_CHECKING:
@@ -65,22 +68,41 @@ def device() -> str:
     return wanted
 
 
-def dtype(device: str) -> "torch.dtype":
-    """The number format for generation on a device: bfloat16 or float16 on a GPU, float32 on a CPU."""
+def expected_device() -> str:
+    """The device that models will run on, as `device` will say, told without loading torch; not checked."""
+    wanted = os.environ.get("MMEXPLORER_DEVICE", "").strip().lower()
+    if "torch" in sys.modules or zero_gpu():
+        return device()
+    if wanted:
+        return wanted
+    if sys.platform == "darwin" and platform.machine() == "arm64":
+        return "mps"
+    return "cuda" if nvidia.cards() and "+cpu" not in version("torch") else "cpu"
+
+
+def cuda_index(device: str) -> int:
+    """Which of several CUDA devices a name such as "cuda:1" means."""
+    return int(device.partition(":")[2] or 0)
+
+
+def dtype(device: str, bits: int = 16) -> "torch.dtype":
+    """The floating point format of that many bits on a device; of 16, bfloat16 unless a GPU has only float16."""
     import torch
 
-    if device.startswith("cuda"):
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    return torch.float16 if device == "mps" else torch.float32
+    if bits == 32:
+        return torch.float32
+    has_only_float16 = device == "mps" or (device.startswith("cuda") and not torch.cuda.is_bf16_supported())
+    return torch.float16 if has_only_float16 else torch.bfloat16
 
 
 def memory(device: str) -> tuple[int, int]:
     """Free and total memory of a device in bytes; on a CPU a container's limit counts."""
     if device.startswith("cuda"):
+        if "torch" not in sys.modules and (cards := nvidia.cards()):
+            return cards[cuda_index(device)]
         import torch
 
-        free, total = torch.cuda.mem_get_info(device)
-        return free, total
+        return torch.cuda.mem_get_info(device)
     if device == "mps":
         import torch
 

@@ -11,8 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from mmexplorer import hub, residency, runtime
+from mmexplorer import hub, placement, residency, runtime
 from mmexplorer.errors import Refusal
+from mmexplorer.placement import CPU, Placement
 from mmexplorer.presets import Preset
 from mmexplorer.residency import ForkedResidency, Residency
 
@@ -28,7 +29,7 @@ def row(key):
         source=f"assets/models/{key}",
         revision=None,
         disk_bytes=50,
-        memory_bytes=BYTES[key],
+        parameters=0,
         licence="",
         gated=False,
         paper="",
@@ -36,6 +37,12 @@ def row(key):
         tier="toy",
         note="",
     )
+
+
+def laid_out(preset, machine):
+    """Every model as a whole, taking what BYTES says."""
+    verdict = placement.FITS if BYTES[preset.key] <= machine.room else placement.TOO_BIG
+    return Placement(machine.device, memory_bytes=BYTES[preset.key], verdict=verdict)
 
 
 class Model:
@@ -62,7 +69,13 @@ class Machine:
         self.most_building = 0
         options = {"budget": total, "device": "cpu", **options}
         self.residency = Residency(
-            find=row, files=self, load=self.load, memory=self.memory, release=self.release, **options
+            find=row,
+            files=self,
+            load=self.load,
+            place=laid_out,
+            memory=self.memory,
+            release=self.release,
+            **options,
         )
         self.use = self.residency.use
         self.status = self.residency.status
@@ -76,8 +89,8 @@ class Machine:
     def release(self, device):
         self.events.append("release")
 
-    def load(self, preset, folder, device):
-        assert folder == Path(preset.key) and device == "cpu"
+    def load(self, preset, folder, place):
+        assert folder == Path(preset.key) and place.device == "cpu"
         self.events.append(f"load {preset.key}")
         self.building += 1
         self.most_building = max(self.most_building, self.building)
@@ -193,8 +206,8 @@ def test_the_family_names_its_loader(monkeypatch, tmp_path):
     calls = []
     monkeypatch.setitem(residency.FAMILIES, "clip", "mmexplorer.hub:load_here")
     monkeypatch.setattr(hub, "load_here", lambda *given: calls.append(given) or "wrapper", raising=False)
-    assert residency.load(row("a"), tmp_path, "cpu") == "wrapper"
-    assert calls == [(row("a"), tmp_path, "cpu")]
+    assert residency.load(row("a"), tmp_path, CPU) == "wrapper"
+    assert calls == [(row("a"), tmp_path, CPU)]
 
 
 # Eviction ------------------------------------------------------------------------------------------------------------
@@ -625,8 +638,8 @@ def test_a_download_that_was_stopped_is_not_a_failure():
 
 
 def forked(machine):
-    def load(preset, folder, device):
-        assert device == "cuda"
+    def load(preset, folder, place):
+        assert place.device == "cuda"
         machine.events.append(f"load {preset.key}")
         if machine.faults:
             raise machine.faults.pop(0)
@@ -635,7 +648,7 @@ def forked(machine):
     def untouchable(*_):
         raise AssertionError("the main process must not touch the GPU")
 
-    return ForkedResidency(find=row, files=machine, load=load, memory=untouchable, release=untouchable)
+    return ForkedResidency(find=row, files=machine, load=load, place=laid_out, memory=untouchable, release=untouchable)
 
 
 def test_zero_gpu_places_models_on_cuda_and_keeps_them():
@@ -721,3 +734,34 @@ def test_a_real_gpu_that_runs_out_of_memory():
         torch.empty(2 * total, dtype=torch.uint8, device="cuda")
     lend.evict()
     assert runtime.memory("cuda")[0] > free * 0.95
+
+
+# Placement -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_machine_is_told_as_if_no_model_were_in_memory():
+    machine = Machine(total=1000)
+    assert machine.residency.machine().room == 1000
+    machine.touch("a")
+    assert machine.residency.machine().room == 1000
+    free = Machine(total=1000, budget=None)
+    assert free.residency.machine().room == 900  # a tenth stays in reserve
+    free.touch("a")
+    assert free.residency.machine().room == 810 + 100
+    assert free.residency.placement("huge").verdict == placement.TOO_BIG
+
+
+def test_further_gpus_and_main_memory_count_for_a_gpu(monkeypatch):
+    monkeypatch.setattr(residency.nvidia, "cards", lambda: ((1, 1), (500, 600), (700, 800)))
+    memory = {"cuda": (400, 1000), "cpu": (2000, 3000)}
+    gpus = Residency("cuda", find=row, memory=memory.get, place=laid_out)
+    told = gpus.machine()
+    assert (told.device, told.room, told.other_gpus, told.main_memory) == ("cuda", 360, (450, 630), 1800)
+
+
+def test_the_loader_is_told_how_the_model_is_laid_out():
+    machine = Machine()
+    told = []
+    machine.residency._load = lambda preset, folder, place: told.append(place) or Model(machine, preset.key)
+    machine.touch("b")
+    assert told == [Placement("cpu", memory_bytes=200)]

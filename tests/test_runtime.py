@@ -117,7 +117,9 @@ def test_a_device_that_is_not_here_is_refused(machine, monkeypatch, wanted):
 def test_number_formats(monkeypatch):
     import torch
 
-    assert runtime.dtype("cpu") == torch.float32
+    for device in ("cpu", "mps", "cuda"):
+        assert runtime.dtype(device, 32) == torch.float32
+    assert runtime.dtype("cpu", 16) == torch.bfloat16
     assert runtime.dtype("mps") == torch.float16
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     assert runtime.dtype("cuda") == torch.bfloat16

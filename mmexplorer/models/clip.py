@@ -19,11 +19,13 @@ from PIL import Image
 from transformers import AutoConfig, AutoModel, AutoProcessor
 from transformers.utils import logging
 
+from mmexplorer import runtime
 from mmexplorer.errors import Refusal
 from mmexplorer.models import clip_bulk
 from mmexplorer.models.checkpoints import said_as_refusal
 from mmexplorer.models.clip_pictures import prepare, resized_size
 from mmexplorer.models.damage import refuse_damaged
+from mmexplorer.placement import Placement
 from mmexplorer.presets import MODEL_TYPES, Preset
 
 # Every load would otherwise draw a progress bar into the terminal, and advise to install torchvision.
@@ -34,15 +36,15 @@ IMAGE_CACHE, TEXT_CACHE = 4_096, 20_000  # embeddings kept, at most 20 MB and 80
 IMAGE_BATCH, TEXT_BATCH = 32, 256
 
 
-def load(preset: Preset, path: str | Path, device: str) -> "ClipModel":
-    """The checkpoint in folder `path` on `device`; Refusal if it is damaged, incomplete or of another family."""
+def load(preset: Preset, path: str | Path, placement: Placement) -> "ClipModel":
+    """The checkpoint in folder `path`, laid out so; Refusal if it is damaged, incomplete or of another family."""
     with said_as_refusal(preset.label):
         config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
         if config.model_type not in MODEL_TYPES["clip"]:
             raise Refusal(f"{preset.label} is a checkpoint of type {config.model_type!r}, not a CLIP or SigLIP model.")
         model, report = AutoModel.from_pretrained(
             path,
-            dtype=torch.float32,  # a logit scale of 100 would magnify what half precision rounds off the cosines
+            dtype=runtime.dtype(placement.device, placement.bits),
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
@@ -52,7 +54,7 @@ def load(preset: Preset, path: str | Path, device: str) -> "ClipModel":
         if report["missing_keys"] or report["mismatched_keys"]:
             raise Refusal(f"The weights of {preset.label} are incomplete; remove its folder and fetch it again.")
         model.requires_grad_(False).eval()
-        return ClipModel(model.to(device), processor, preset.label)
+        return ClipModel(model.to(placement.device), processor, preset.label)
 
 
 class _Recent(OrderedDict):

@@ -27,6 +27,7 @@ from mmexplorer.models.diffusion_run import DrawingRun
 from mmexplorer.models.diffusion_schedulers import menu
 from mmexplorer.models.diffusion_stepwise import stepwise
 from mmexplorer.models.diffusion_vae import LatentDecoder
+from mmexplorer.placement import Placement
 from mmexplorer.presets import MODEL_TYPES, Preset
 
 # Every load would otherwise draw progress bars into the terminal, and advise to install torchvision.
@@ -38,15 +39,16 @@ TOY_STEPS, TOY_GUIDANCE = 20, 4.0
 FEW_STEPS, MOST_STEPS = 4, 1000
 
 
-def load(preset: Preset, path: str | Path, device: str) -> "Draws":
-    """The pipeline in folder `path` on `device`; Refusal if it is damaged, incomplete or of another family."""
+def load(preset: Preset, path: str | Path, placement: Placement) -> "Draws":
+    """The pipeline in folder `path`, laid out so; Refusal if it is damaged, incomplete or of another family."""
     with said_as_refusal(preset.label):
         path = Path(path)
         index = json.loads((path / "model_index.json").read_text(encoding="utf-8"))
         kind = str(index.get("_class_name"))
         if kind not in MODEL_TYPES["diffusion"]:
             raise Refusal(f"{preset.label} is a checkpoint of type {kind[:60]!r}, not a text-to-image pipeline.")
-        options = {"local_files_only": True, "use_safetensors": True, "dtype": runtime.dtype(device)}
+        dtype = runtime.dtype(placement.device, placement.bits)
+        options = {"local_files_only": True, "use_safetensors": True, "dtype": dtype}
         # Named there and not fetched: they blacken pictures, or read one where there is no prompt.
         unused = {name: None for name in ("safety_checker", "feature_extractor", "image_encoder") if name in index}
         if "safety_checker" in unused:
@@ -62,7 +64,7 @@ def load(preset: Preset, path: str | Path, device: str) -> "Draws":
         if any(tensor.is_meta for model in (families.network(pipe), pipe.vae) for tensor in model.parameters()):
             raise _incomplete(preset.label)
         # Weights keep requires_grad: without it torch takes other kernels, and pictures are not quite the same.
-        return Draws(pipe.to(device), preset, path)
+        return Draws(pipe.to(placement.device), preset, path)
 
 
 def _text_encoders(index: Mapping, path: Path, options: Mapping, label: str) -> dict[str, torch.nn.Module]:

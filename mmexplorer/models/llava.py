@@ -22,6 +22,7 @@ from mmexplorer.models.llava_generation import Generation, Sampling
 from mmexplorer.models.llava_pictures import PictureReader
 from mmexplorer.models.llava_prompt import Prompt, Prompter
 from mmexplorer.models.llava_words import Speller
+from mmexplorer.placement import Placement
 from mmexplorer.presets import MODEL_TYPES, Preset
 from mmexplorer.replies import Attention, Turn, Word
 
@@ -30,15 +31,15 @@ logging.disable_progress_bar()
 logging.set_verbosity_error()
 
 
-def load(preset: Preset, path: str | Path, device: str) -> "LlavaChat":
-    """The checkpoint in folder `path` on `device`; Refusal if it is damaged, incomplete or of another family."""
+def load(preset: Preset, path: str | Path, placement: Placement) -> "LlavaChat":
+    """The checkpoint in folder `path`, laid out so; Refusal if it is damaged, incomplete or of another family."""
     with said_as_refusal(preset.label):
         config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
         if config.model_type not in MODEL_TYPES["llava"]:
             raise Refusal(f"{preset.label} is a checkpoint of type {config.model_type!r}, not a LLaVA model.")
         model, report = AutoModelForImageTextToText.from_pretrained(
             path,
-            dtype=runtime.dtype(device),
+            dtype=runtime.dtype(placement.device, placement.bits),
             attn_implementation="sdpa",
             use_safetensors=True,
             local_files_only=True,
@@ -53,7 +54,7 @@ def load(preset: Preset, path: str | Path, device: str) -> "LlavaChat":
             raise Refusal(f"The weights of {preset.label} are incomplete; remove its folder and fetch it again.")
         model.requires_grad_(False).eval()
         return LlavaChat(
-            model.to(device), tokenizer, image_processor, template or tokenizer.chat_template, preset.label
+            model.to(placement.device), tokenizer, image_processor, template or tokenizer.chat_template, preset.label
         )
 
 

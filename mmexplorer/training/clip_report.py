@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from mmexplorer.models.clip import load
+from mmexplorer.placement import CPU
 from mmexplorer.presets import preset
 from mmexplorer.toyworld import vocabulary as words
 from mmexplorer.toyworld.captions import TEMPLATES, caption, naming
@@ -232,7 +233,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("folder", type=Path, help="a folder that CLIPModel.from_pretrained loads")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies every number of samples")
     options = parser.parse_args(arguments)
-    model = load(replace(preset("toy-clip"), label=str(options.folder)), options.folder, "cpu")
+    model = load(replace(preset("toy-clip"), label=str(options.folder)), options.folder, CPU)
     figures = Report(model.embed_images, model.embed_texts, options.scale).all()
     for name, figure in figures.items():
         print(f"{figure.value:7.3f}  n={figure.samples:<5d} chance {figure.chance:.3f}  {name}")

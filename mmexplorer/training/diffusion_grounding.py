@@ -20,6 +20,7 @@ from mmexplorer.drawings import Drawing
 from mmexplorer.explore.drawing_truths import word_masks
 from mmexplorer.explore.drawing_views import ALL_LAYERS, ALL_STEPS, STEP_RANGES, ground, steps_of
 from mmexplorer.models import diffusion
+from mmexplorer.placement import CPU
 from mmexplorer.presets import preset
 from mmexplorer.results import Grounding
 from mmexplorer.toyworld.reference import MEANINGS
@@ -207,7 +208,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads for the model")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    painter = diffusion.load(preset(MODEL), options.folder, "cpu")
+    painter = diffusion.load(preset(MODEL), options.folder, CPU)
     result = measure(painter, QUICK if options.quick else options.prompts)
     print(table(result))
     text = json.dumps(result, indent=1) + "\n"

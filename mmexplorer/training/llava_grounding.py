@@ -21,6 +21,7 @@ from mmexplorer.explore.chat_views import PARTS, default_range, descriptions, gr
 from mmexplorer.figures.viewer import ground_truth_score
 from mmexplorer.models import attention_probe, llava, llava_probes
 from mmexplorer.models.llava_answers import Answered, attention, first_query
+from mmexplorer.placement import CPU
 from mmexplorer.presets import preset
 from mmexplorer.replies import Attention, Turn
 from mmexplorer.results import Grounding
@@ -249,7 +250,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads for the model")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    chat = llava.load(preset("toy-llava"), options.folder, "cpu")
+    chat = llava.load(preset("toy-llava"), options.folder, CPU)
     result = measure(chat, options.scenes, tuple(options.canvas))
     print(table(result, range_name(*default_range(result["layers"], options.folder.name))))
     (options.output or options.folder / "grounding.json").write_text(json.dumps(result, indent=1) + "\n")

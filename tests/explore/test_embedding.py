@@ -10,6 +10,7 @@ from PIL import Image
 from mmexplorer.errors import Refusal
 from mmexplorer.explore import embedding
 from mmexplorer.explore.embedding import embed_captions, embed_images, embed_locations, embed_texts
+from mmexplorer.placement import CPU
 from mmexplorer.presets import preset
 
 
@@ -49,7 +50,7 @@ class Lender:
 def test_the_vectors_are_those_of_the_model(family, request, pictures, tmp_path, cache_folder, monkeypatch):
     from mmexplorer.models.clip import load
 
-    clip = load(preset("toy-clip"), request.getfixturevalue(f"{family}_folder"), "cpu")
+    clip = load(preset("toy-clip"), request.getfixturevalue(f"{family}_folder"), CPU)
     monkeypatch.setattr(embedding, "residency", Lender(clip))
     paths = []
     for i, picture in enumerate(pictures):

@@ -14,6 +14,7 @@ from mmexplorer import methods
 from mmexplorer.errors import Refusal
 from mmexplorer.explore import zero_shot
 from mmexplorer.explore.zero_shot import clean_labels, cut_labels
+from mmexplorer.placement import CPU
 from mmexplorer.presets import preset
 
 LABELS = ("red circle", "blue square", "a green triangle and the red square", "drawing")
@@ -46,7 +47,7 @@ def folder(request, clip_folder, siglip_folder):
 def resident(folder, monkeypatch):
     from mmexplorer.models.clip import load
 
-    resident = Resident(load(preset("toy-clip"), folder, "cpu"))
+    resident = Resident(load(preset("toy-clip"), folder, CPU))
     monkeypatch.setattr(zero_shot, "residency", resident)
     return resident
 

@@ -11,6 +11,7 @@ import mmexplorer
 from mmexplorer.explore import zero_shot
 from mmexplorer.explore.zero_shot_code import python_code
 from mmexplorer.models.clip import load
+from mmexplorer.placement import CPU
 from mmexplorer.presets import preset
 
 LONG = " ".join(["red"] * 80)  # more than either model reads
@@ -25,7 +26,7 @@ def test_the_program_says_what_classify_says(
     family, activation, labels, templates, clip_folder, siglip_folder, pictures, tmp_path, monkeypatch
 ):
     folder = clip_folder if family == "clip" else siglip_folder
-    model = load(preset("toy-clip"), folder, "cpu")
+    model = load(preset("toy-clip"), folder, CPU)
     monkeypatch.setattr(zero_shot, "residency", SimpleNamespace(use=lambda key: nullcontext(model)))
     names = ["one.png", "odd \"name'.png", "three.png"]
     for name, picture in zip(names, pictures[1:4], strict=True):

@@ -7,6 +7,7 @@ from mmexplorer import methods
 from mmexplorer.errors import Refusal
 from mmexplorer.methods import METHODS, contrasted, ground
 from mmexplorer.models.clip import load
+from mmexplorer.placement import CPU
 from mmexplorer.presets import preset
 
 LABELS = ["red circle", "blue square", "green triangle"]
@@ -14,7 +15,7 @@ LABELS = ["red circle", "blue square", "green triangle"]
 
 @pytest.fixture(scope="module", params=["clip", "siglip"])
 def clip(request, clip_folder, siglip_folder):
-    return load(preset("toy-clip"), clip_folder if request.param == "clip" else siglip_folder, "cpu")
+    return load(preset("toy-clip"), clip_folder if request.param == "clip" else siglip_folder, CPU)
 
 
 @pytest.mark.parametrize("method", METHODS)

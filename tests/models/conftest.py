@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from mmexplorer.placement import CPU
+
 WORDS = (
     *("a", "photo", "picture", "of", "the", "and", "is", "there", "left", "right", "image", "user", "yes", "no"),
     *("red", "green", "blue", "circle", "square", "triangle", ".", ",", "?", "!", "<", ">", ":"),
@@ -194,7 +196,7 @@ def painters(pipeline_folder):
     def painter(name):
         if name not in loaded:
             abilities = frozenset({"draws", "unguided"} if name == "turbo" else {"draws"})
-            loaded[name] = load(replace(row, abilities=abilities), pipeline_folder(name), "cpu")
+            loaded[name] = load(replace(row, abilities=abilities), pipeline_folder(name), CPU)
         return loaded[name]
 
     return painter

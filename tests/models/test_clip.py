@@ -15,6 +15,7 @@ from mmexplorer.errors import Refusal
 from mmexplorer.models import clip as clip_module
 from mmexplorer.models import clip_bulk
 from mmexplorer.models.clip import load
+from mmexplorer.placement import CPU
 from mmexplorer.presets import preset
 
 PRESET = replace(preset("toy-clip"), label="Tiny")
@@ -28,7 +29,7 @@ def folder(request, clip_folder, siglip_folder):
 
 @pytest.fixture
 def clip(folder):
-    return load(PRESET, folder, "cpu")
+    return load(PRESET, folder, CPU)
 
 
 @pytest.fixture
@@ -115,7 +116,7 @@ def test_threads_prepare_pictures_as_the_processor_does(folder, tmp_path, pictur
     (changed / "processor_config.json").write_text(json.dumps(config))
     if config["image_processor"].get("do_resize") is False:
         pictures = pictures[:1]  # of the model's size
-    clip = load(PRESET, folder, "cpu")
+    clip = load(PRESET, folder, CPU)
     clip.image_processor = AutoProcessor.from_pretrained(changed).image_processor
     expected = [clip.pixel_values([picture])[0].numpy() for picture in pictures]
     with ThreadPoolExecutor(4) as pool:
@@ -174,7 +175,7 @@ def test_a_byte_level_tokenizer_knows_every_word(copied):
     bytes_ = Tokenizer(models.BPE(vocabulary, []))
     bytes_.pre_tokenizer, bytes_.decoder = pre_tokenizers.ByteLevel(), decoders.ByteLevel()
     bytes_.post_processor = processors.TemplateProcessing(single=f"$A {end}", special_tokens=[(end, vocabulary[end])])
-    clip = load(PRESET, copied, "cpu")
+    clip = load(PRESET, copied, CPU)
     clip.tokenizer = PreTrainedTokenizerFast(tokenizer_object=bytes_, unk_token=end, eos_token=end, pad_token=end)
     assert clip.tokens("é") == ("Ġ", "Ã", "©", end)
     assert clip.unknown_words(["zorg \N{SNOWMAN}"]) == ()
@@ -252,7 +253,7 @@ def test_the_attention_implementation_is_restored_after_an_error(clip, pictures,
 
 def test_patch_embeddings_of_clip_take_the_value_path(clip_folder, pictures):
     """Attention over a single token is its value, so the last block is x + out(v(norm(x))) and then the MLP."""
-    clip = load(PRESET, clip_folder, "cpu")
+    clip = load(PRESET, clip_folder, CPU)
     vision, block = clip.model.vision_model, clip.model.vision_model.encoder.layers[-1]
     with torch.inference_mode():
         x = clip.look_inside(pictures[0]).hidden_states[-1][0, 1:]
@@ -263,14 +264,14 @@ def test_patch_embeddings_of_clip_take_the_value_path(clip_folder, pictures):
 
 
 def test_patch_embeddings_of_siglip_are_one_per_patch(siglip_folder, pictures):
-    clip = load(PRESET, siglip_folder, "cpu")
+    clip = load(PRESET, siglip_folder, CPU)
     patches = clip.patch_embeddings(pictures[0])
     assert patches.shape == (16, 32)
     torch.testing.assert_close(patches.norm(dim=-1), torch.ones(16))
 
 
 def test_what_the_model_says_about_itself(clip_folder, siglip_folder):
-    clip, siglip = load(PRESET, clip_folder, "cpu"), load(PRESET, siglip_folder, "cpu")
+    clip, siglip = load(PRESET, clip_folder, CPU), load(PRESET, siglip_folder, CPU)
     assert (clip.activation, clip.logit_bias, clip.patches, clip.context) == ("softmax", 0.0, (4, 4), 16)
     assert clip.logit_scale == pytest.approx(np.exp(2.6592), rel=1e-6)
     assert (siglip.activation, siglip.logit_bias, siglip.context) == ("sigmoid", -1.5, 64)
@@ -281,7 +282,7 @@ def test_what_the_model_says_about_itself(clip_folder, siglip_folder):
 def test_half_precision_files_run_in_single_precision(copied):
     AutoModel.from_pretrained(copied, dtype=torch.float32).half().save_pretrained(copied)
     assert json.loads((copied / "config.json").read_text())["dtype"] == "float16"
-    assert load(PRESET, copied, "cpu").model.dtype == torch.float32
+    assert load(PRESET, copied, CPU).model.dtype == torch.float32
 
 
 # Broken checkpoints
@@ -346,7 +347,7 @@ FAULTS = {
 def test_a_broken_folder_is_refused_in_one_sentence(copied, fault):
     FAULTS[fault](copied)
     with pytest.raises(Refusal) as refusal:
-        load(PRESET, copied, "cpu")
+        load(PRESET, copied, CPU)
     sentence = str(refusal.value)
     assert "Tiny" in sentence and "\n" not in sentence and len(sentence) < 400 and sentence.endswith(".")
 
@@ -355,12 +356,12 @@ def test_another_family_is_refused_by_name(tmp_path):
     config = ViTConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)
     ViTModel(config).save_pretrained(tmp_path)
     with pytest.raises(Refusal, match="type 'vit', not a CLIP"):
-        load(PRESET, tmp_path, "cpu")
+        load(PRESET, tmp_path, CPU)
 
 
 def test_weights_that_are_not_numbers_are_refused_when_used(copied, pictures):
     edit_weights(copied, lambda w: w["visual_projection.weight"].fill_(float("nan")))
-    clip = load(PRESET, copied, "cpu")
+    clip = load(PRESET, copied, CPU)
     with pytest.raises(Refusal, match="not finite"):
         clip.embed_images(pictures)
 
@@ -371,7 +372,7 @@ def test_running_out_of_memory_is_not_called_damage(clip_folder, monkeypatch):
 
     monkeypatch.setattr(clip_module.AutoModel, "from_pretrained", fail)
     with pytest.raises(RuntimeError, match="allocate memory"):
-        load(PRESET, clip_folder, "cpu")
+        load(PRESET, clip_folder, CPU)
 
 
 def test_a_missing_package_is_named(clip_folder, monkeypatch):
@@ -382,4 +383,4 @@ def test_a_missing_package_is_named(clip_folder, monkeypatch):
 
     monkeypatch.setattr(clip_module.AutoProcessor, "from_pretrained", fail)
     with pytest.raises(Refusal, match=r"not installed: SiglipTokenizer requires the SentencePiece library\.$"):
-        load(PRESET, clip_folder, "cpu")
+        load(PRESET, clip_folder, CPU)

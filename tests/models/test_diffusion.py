@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from mmexplorer.checkpoint_files import PIPELINE
 from mmexplorer.errors import Refusal
 from mmexplorer.models.diffusion import load
+from mmexplorer.placement import CPU
 from mmexplorer.presets import preset
 
 PRESET = replace(preset("toy-clip"), label="Tiny", tier="cpu", abilities=frozenset({"draws"}))
@@ -35,7 +36,7 @@ def test_facts_of_a_pipeline(painters, pipeline_folder):
     assert painters("turbo").steps == 4 and painters("turbo").guidance == 0
     assert painters("pixart").steps_range[0] == 2 and painters("lcm").steps_range == (1, 50)
     assert not painters("lcm").takes_negative
-    toy = load(replace(PRESET, tier="toy"), pipeline_folder("sd"), "cpu")
+    toy = load(replace(PRESET, tier="toy"), pipeline_folder("sd"), CPU)
     assert (toy.steps, toy.guidance) == (20, 4.0)
     models = (sd.pipe.unet, sd.pipe.vae, sd.pipe.text_encoder)
     weights = sum(parameter.numel() for model in models for parameter in model.parameters())
@@ -71,7 +72,7 @@ def test_a_folder_as_the_hub_lays_it_out(pipeline_folder, copied):
     index.write_text(json.dumps(json.loads(index.read_text()) | named))
     files = {file for pattern in PIPELINE.patterns for file in copied.glob(pattern)}
     assert files == {file for file in copied.rglob("*") if file.is_file()} and PIPELINE.damage(copied) == ""
-    drawing, expected = drawn(load(PRESET, copied, "cpu")), drawn(load(PRESET, pipeline_folder("sd"), "cpu"))
+    drawing, expected = drawn(load(PRESET, copied, CPU)), drawn(load(PRESET, pipeline_folder("sd"), CPU))
     assert np.array_equal(np.asarray(drawing.image), np.asarray(expected.image))
     assert drawing.words == expected.words and drawing.words[2].tokens == (3, 4)
 
@@ -94,7 +95,7 @@ def test_damaged_weights_are_refused(copied, part, fault):
         "The weights of Tiny are incomplete" if fault == "missing" else "Tiny cannot be loaded, its files are damaged"
     )
     with pytest.raises(Refusal, match=said):
-        load(PRESET, copied, "cpu")
+        load(PRESET, copied, CPU)
 
 
 @pytest.mark.parametrize("part", ["unet", "vae"])
@@ -105,7 +106,7 @@ def test_numbers_that_are_not_finite_are_refused(copied, part):
         if name.endswith("conv_out.weight") and "encoder" not in name:
             weights[name] *= float("nan")
     save_file(weights, file, {"format": "pt"})
-    painter = load(PRESET, copied, "cpu")
+    painter = load(PRESET, copied, CPU)
     with pytest.raises(Refusal, match="numbers that are not finite"):
         drawn(painter)
 
@@ -115,12 +116,12 @@ def test_other_pipelines_are_refused(copied, kind):
     file = copied / "model_index.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"_class_name": kind}))
     with pytest.raises(Refusal, match=r"Tiny is a checkpoint of type .+, not a text-to-image pipeline"):
-        load(PRESET, copied, "cpu")
+        load(PRESET, copied, CPU)
 
 
 def test_a_folder_without_a_pipeline_is_refused(tmp_path):
     with pytest.raises(Refusal, match="Tiny cannot be loaded, its files are damaged"):
-        load(PRESET, tmp_path, "cpu")
+        load(PRESET, tmp_path, CPU)
 
 
 def test_pickled_weights_are_not_read(copied):
@@ -128,4 +129,4 @@ def test_pickled_weights_are_not_read(copied):
     torch.save(load_file(file), copied / "unet" / "diffusion_pytorch_model.bin")
     file.unlink()
     with pytest.raises(Refusal):
-        load(PRESET, copied, "cpu")
+        load(PRESET, copied, CPU)

@@ -15,6 +15,7 @@ from transformers.models.llava.image_processing_pil_llava import LlavaImageProce
 
 from mmexplorer.errors import Refusal
 from mmexplorer.models.llava import load
+from mmexplorer.placement import CPU
 from mmexplorer.presets import preset
 
 PRESET = replace(preset("toy-clip"), label="Tiny")
@@ -29,12 +30,12 @@ def any_folder(request):
 
 @pytest.fixture(scope="session")
 def any_chat(any_folder):
-    return load(PRESET, any_folder, "cpu")
+    return load(PRESET, any_folder, CPU)
 
 
 @pytest.fixture(scope="session")
 def chat(llava_folder):
-    return load(PRESET, llava_folder, "cpu")
+    return load(PRESET, llava_folder, CPU)
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def answer(chat, prompt, **settings):
 @pytest.mark.parametrize("family", ["llava", "llava_next"])
 def test_the_prompt_is_the_processors(family, request, pictures):
     folder = request.getfixturevalue(f"{family}_folder")
-    prompt = load(PRESET, folder, "cpu").prompt(conversation(pictures))
+    prompt = load(PRESET, folder, CPU).prompt(conversation(pictures))
     messages = [
         {"role": role, "content": [*({"type": "image", "image": p} for p in some), {"type": "text", "text": text}]}
         for role, text, some in conversation(pictures)
@@ -121,7 +122,7 @@ def test_what_the_model_sees_is_what_it_is_fed(any_chat, pictures):
 
 
 def test_pictures_of_few_tiles_lose_the_padding_of_others(llava_next_folder, pictures):
-    prompt = load(PRESET, llava_next_folder, "cpu").prompt(turn(*pictures[:4]))
+    prompt = load(PRESET, llava_next_folder, CPU).prompt(turn(*pictures[:4]))
     counts = [len(layout.seen) for layout in prompt.layouts]
     assert counts == [1 + math.prod(layout.tiling) for layout in prompt.layouts] and len(set(counts)) > 1
 
@@ -132,7 +133,7 @@ def test_a_padded_picture_keeps_its_ends(build, tmp_path, pictures):
             tmp_path / str(pad),
             LlavaImageProcessorPil(do_pad=pad, size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}),
         )
-        prompt = load(PRESET, folder, "cpu").prompt(turn(pictures[3]))
+        prompt = load(PRESET, folder, CPU).prompt(turn(pictures[3]))
         assert prompt.layouts[0].box == pytest.approx(box)
 
 
@@ -219,7 +220,7 @@ def test_answers_depend_on_the_picture(any_chat, pictures):
 
 
 def test_a_sliding_window_keeps_every_key(build, tmp_path, pictures):
-    chat = load(PRESET, build.llava_next(tmp_path, sliding_window=20), "cpu")
+    chat = load(PRESET, build.llava_next(tmp_path, sliding_window=20), CPU)
     prompt = chat.prompt(turn(pictures[0]))
     generation = answer(chat, prompt)
     assert len(prompt) > 20 and generation.ids == library_ids(chat, prompt, max_new_tokens=12)
@@ -407,18 +408,18 @@ def test_loading_needs_only_what_the_folder_holds(any_chat):
 
 def test_a_checkpoint_of_another_family_is_refused(clip_folder):
     with pytest.raises(Refusal, match="type 'clip', not a LLaVA"):
-        load(PRESET, clip_folder, "cpu")
+        load(PRESET, clip_folder, CPU)
 
 
 def test_damaged_and_missing_files_are_refused(copied):
     weights = copied / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
     with pytest.raises(Refusal, match="Tiny cannot be loaded, its files are damaged"):
-        load(PRESET, copied, "cpu")
+        load(PRESET, copied, CPU)
     weights.unlink()
     torch.save({}, copied / "pytorch_model.bin")
     with pytest.raises(Refusal, match="cannot be loaded"):
-        load(PRESET, copied, "cpu")
+        load(PRESET, copied, CPU)
 
 
 def test_incomplete_weights_are_refused(copied):
@@ -428,13 +429,13 @@ def test_incomplete_weights_are_refused(copied):
     state.pop(next(name for name in state if "projector" in name))
     save_file(state, copied / "model.safetensors", {"format": "pt"})
     with pytest.raises(Refusal, match="incomplete"):
-        load(PRESET, copied, "cpu")
+        load(PRESET, copied, CPU)
 
 
 def test_a_folder_without_a_chat_template_is_refused(copied):
     (copied / "chat_template.jinja").unlink()
     with pytest.raises(Refusal, match="no chat template"):
-        load(PRESET, copied, "cpu")
+        load(PRESET, copied, CPU)
 
 
 @pytest.mark.parametrize(
@@ -450,14 +451,14 @@ def test_an_image_processor_of_another_model_is_refused(llava_next_folder, tmp_p
     config["image_processor"] |= change
     (copied / "processor_config.json").write_text(json.dumps(config))
     with pytest.raises(Refusal, match=said):
-        load(PRESET, copied, "cpu")
+        load(PRESET, copied, CPU)
 
 
 def test_class_tokens_among_image_tokens_are_refused(copied):
     config = json.loads((copied / "config.json").read_text())
     (copied / "config.json").write_text(json.dumps(config | {"vision_feature_select_strategy": "full"}))
     with pytest.raises(Refusal, match="image tokens that are no patches"):
-        load(PRESET, copied, "cpu")
+        load(PRESET, copied, CPU)
 
 
 def test_no_python_of_the_folder_is_run(copied):
@@ -465,4 +466,4 @@ def test_no_python_of_the_folder_is_run(copied):
     config = json.loads((copied / "config.json").read_text())
     auto = {"AutoConfig": "evil.Config", "AutoModelForImageTextToText": "evil.Model"}
     (copied / "config.json").write_text(json.dumps(config | {"auto_map": auto}))
-    assert answer(load(PRESET, copied, "cpu"), load(PRESET, copied, "cpu").prompt(turn())).ids
+    assert answer(load(PRESET, copied, CPU), load(PRESET, copied, CPU).prompt(turn())).ids

@@ -14,6 +14,7 @@ from transformers import DynamicCache
 from mmexplorer.models import llava_answers
 from mmexplorer.models.llava import load
 from mmexplorer.models.llava_answers import Answered, KeptAnswers, answered_again, first_query
+from mmexplorer.placement import CPU
 from mmexplorer.presets import preset
 from mmexplorer.replies import ROLES, Turn
 
@@ -22,7 +23,7 @@ PRESET = replace(preset("toy-clip"), label="Tiny")
 
 @pytest.fixture(scope="session", params=["llava", "llava_next", "onevision"])
 def chat(request):
-    return load(PRESET, request.getfixturevalue(f"{request.param}_folder"), "cpu")
+    return load(PRESET, request.getfixturevalue(f"{request.param}_folder"), CPU)
 
 
 @pytest.fixture(scope="session")
@@ -199,7 +200,7 @@ def test_kept_answers_are_bounded_in_bytes():
 
 
 def test_what_is_forgotten_is_out_of_memory(llava_folder, pictures):
-    chat = load(PRESET, llava_folder, "cpu")
+    chat = load(PRESET, llava_folder, CPU)
     turns = (Turn("user", "a circle ?", (Image.new("RGB", (40, 40), "red"),)),)
     caches, handles = [], []
     for _ in range(3):

@@ -11,6 +11,7 @@ from PIL import Image
 from mmexplorer.models import llava_causal as causal
 from mmexplorer.models.attention_probe import replay
 from mmexplorer.models.llava import load
+from mmexplorer.placement import CPU
 from mmexplorer.presets import preset
 from mmexplorer.replies import Turn
 
@@ -20,7 +21,7 @@ QUESTION = "is there a red circle ?"
 
 @pytest.fixture(scope="module", params=["llava", "llava_next", "onevision"])
 def chat(request):
-    return load(PRESET, request.getfixturevalue(f"{request.param}_folder"), "cpu")
+    return load(PRESET, request.getfixturevalue(f"{request.param}_folder"), CPU)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from mmexplorer.models import llava_answers
 from mmexplorer.models import llava_probes as probes
 from mmexplorer.models.llava import load
 from mmexplorer.models.llava_answers import Answered
+from mmexplorer.placement import CPU
 from mmexplorer.presets import preset
 from mmexplorer.replies import Turn
 
@@ -22,7 +23,7 @@ FAMILIES = ("llava", "llava_next", "onevision")
 @pytest.fixture(scope="module", params=FAMILIES)
 def said(request, pictures):
     """An answer in a conversation of three pictures and two questions, and the same model with eager attention."""
-    chat = load(PRESET, request.getfixturevalue(f"{request.param}_folder"), "cpu")
+    chat = load(PRESET, request.getfixturevalue(f"{request.param}_folder"), CPU)
     turns = [
         Turn("user", "is there a picture ?", pictures[1:3]),
         Turn("assistant", "yes, red."),

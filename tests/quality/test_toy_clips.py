@@ -11,13 +11,14 @@ from safetensors import safe_open
 from transformers import AutoProcessor, CLIPModel
 
 from mmexplorer.models import clip
+from mmexplorer.placement import CPU
 from mmexplorer.presets import preset
 from mmexplorer.training.clip_report import Report
 
 
 def report(key: str) -> Report:
     row = preset(key)
-    model = clip.load(replace(row), row.path, "cpu")
+    model = clip.load(replace(row), row.path, CPU)
     return Report(model.embed_images, model.embed_texts)
 
 

@@ -12,6 +12,7 @@ from mmexplorer.drawings import DrawEvent, Drawing, WordMaps
 from mmexplorer.explore.drawing import draw
 from mmexplorer.explore.drawing_views import ALL_LAYERS, ALL_STEPS, STEP_RANGES
 from mmexplorer.models import diffusion
+from mmexplorer.placement import CPU
 from mmexplorer.presets import preset
 from mmexplorer.toyworld.plain_scenes import plain_scene
 from mmexplorer.toyworld.renderer import annotate, render
@@ -146,7 +147,7 @@ def test_the_report_is_printed_and_written(painter, monkeypatch, tmp_path, capsy
 
 
 def test_pictures_and_maps_are_those_of_the_page():
-    painter = diffusion.load(preset("toy-diffusion"), FOLDER, "cpu")
+    painter = diffusion.load(preset("toy-diffusion"), FOLDER, CPU)
     mine = drawn(painter, "a red circle", 3)
     *_, last = draw("a red circle", seed=3)
     assert np.array_equal(np.asarray(mine.image), np.asarray(last.drawing.image))

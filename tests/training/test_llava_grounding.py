@@ -9,6 +9,7 @@ from PIL import Image
 
 from mmexplorer.explore.chat_views import default_range
 from mmexplorer.models import llava
+from mmexplorer.placement import CPU
 from mmexplorer.presets import preset
 from mmexplorer.results import Grounding
 from mmexplorer.toyworld.questions import ask
@@ -31,7 +32,7 @@ FOLDER = preset("toy-llava").path
 
 @pytest.fixture(scope="module")
 def chat():
-    return llava.load(preset("toy-llava"), FOLDER, "cpu")
+    return llava.load(preset("toy-llava"), FOLDER, CPU)
 
 
 @pytest.fixture

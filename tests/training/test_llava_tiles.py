@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from mmexplorer.models import llava as chats
+from mmexplorer.placement import CPU
 from mmexplorer.presets import preset
 from mmexplorer.replies import Turn
 from mmexplorer.training.llava_model import build_chat_processor, build_llava_next
@@ -55,7 +56,7 @@ def test_the_app_places_the_tokens_where_training_put_them(tmp_path, size, expec
     torch.manual_seed(0)
     build_llava_next(preset("toy-clip").path).save_pretrained(tmp_path)
     build_chat_processor(tiled=True).save_pretrained(tmp_path)
-    chat = chats.load(replace(preset("toy-llava"), label="Toy LLaVA-NeXT"), tmp_path, "cpu")
+    chat = chats.load(replace(preset("toy-llava"), label="Toy LLaVA-NeXT"), tmp_path, CPU)
     noise = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
     prompt = chat.prompt([Turn("user", "What is it?", [Image.fromarray(noise)])])
     (layout,) = prompt.layouts
