@@ -88,7 +88,9 @@ def random_llava(size: str, device: str, attention: str):
     torch.manual_seed(0)
     with torch.device(device):
         model = AutoModelForImageTextToText.from_config(
-            _config(SIZES[size]), dtype=runtime.dtype(device, 32 if device == "cpu" else 16), attn_implementation=attention
+            _config(SIZES[size]),
+            dtype=runtime.dtype(device, 32 if device == "cpu" else 16),
+            attn_implementation=attention,
         )
         with torch.no_grad():
             for name, weights in model.model.language_model.named_parameters():
