@@ -2,7 +2,7 @@
 
 # The subpackage first: importing it later would replace the function of the same name.
 import mmexplorer.models  # noqa: F401  isort: skip
-from mmexplorer.explore.catalogue import models
+from mmexplorer.explore.catalogue import add_model, models
 from mmexplorer.explore.chat import answer, chat
 from mmexplorer.explore.collection import Collection
 from mmexplorer.explore.drawing import draw
@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Collection",
     "__version__",
+    "add_model",
     "answer",
     "chat",
     "classify",

@@ -4,8 +4,9 @@ Only safetensors, configuration and tokenizer files. Knows folders, nothing of t
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from itertools import product
 from pathlib import Path
 
@@ -43,9 +44,17 @@ class Layout:
     index: str
     kind: str
 
+    def files_among(self, names: Iterable[str]) -> list[str]:
+        """Those of a repository's files that are fetched."""
+        return [name for name in names if any(fnmatch(name, pattern) for pattern in self.patterns)]
+
+    def weights_among(self, names: Iterable[str]) -> list[str]:
+        """Those of a repository's files that hold tensors."""
+        return [name for name in names if any(fnmatch(name, pattern) for pattern in self.weights)]
+
     def found(self, folder: Path) -> bool:
         """Whether the folder holds the index and weights, whole or not."""
-        return (folder / self.index).is_file() and any(True for _ in self._weights(folder))
+        return (folder / self.index).is_file() and bool(self.weight_files(folder))
 
     def damage(self, folder: Path) -> str:
         """What is wrong with the files of a checkpoint, empty if they are whole."""
@@ -53,12 +62,12 @@ class Layout:
             index = self._read_index(folder)
         except (OSError, ValueError):
             return f"{self.index} cannot be read"
-        filled = {file.parent.name for file in self._weights(folder)}
+        filled = {file.parent.name for file in self.weight_files(folder)}
         # What a pipeline does without is null or [null, null] there.
         missing = [name for name in NETWORKS if index.get(name) not in (None, [None, None]) and name not in filled]
         if missing or not filled:
             return f"{missing[0]} is missing" if missing else "model.safetensors is missing"
-        for file in self._weights(folder):
+        for file in self.weight_files(folder):
             try:
                 with safe_open(file, framework="numpy"):  # reads the header and holds it against the file's length
                     pass
@@ -76,9 +85,9 @@ class Layout:
             raise ValueError(f"{self.index} holds no object.")
         return index
 
-    def _weights(self, folder: Path) -> Iterator[Path]:
-        for pattern in self.weights:
-            yield from sorted(folder.glob(pattern))
+    def weight_files(self, folder: Path) -> list[Path]:
+        """The files of a folder that hold tensors."""
+        return [file for pattern in self.weights for file in sorted(folder.glob(pattern))]
 
 
 _MODEL = (
@@ -105,6 +114,7 @@ _PIPELINE = (
 MODEL = Layout(_MODEL, ("model*.safetensors",), "config.json", "model_type")
 PIPELINE = Layout(_PIPELINE, _NETWORKS, "model_index.json", "_class_name")
 LAYOUTS = {"diffusion": PIPELINE}
+INDEX_FILES = tuple(form.index for form in (PIPELINE, MODEL))
 
 
 def layout(family: str) -> Layout:

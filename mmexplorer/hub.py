@@ -9,7 +9,6 @@ import errno
 import shutil
 import threading
 from collections.abc import Callable
-from fnmatch import fnmatch
 from pathlib import Path
 
 from huggingface_hub import HfApi, constants, snapshot_download, try_to_load_from_cache
@@ -49,7 +48,7 @@ def missing_bytes(preset: Preset) -> int:
     try:
         return sum(_missing(preset).values())
     except (OSError, ValueError) as error:
-        raise _refusal(preset, error) from error
+        raise refusal(preset, error) from error
 
 
 def fetch(preset: Preset, progress: Progress = lambda done, total: None, stop: threading.Event | None = None) -> Path:
@@ -68,7 +67,7 @@ def fetch(preset: Preset, progress: Progress = lambda done, total: None, stop: t
             raise
         # What huggingface_hub raises on purpose is an OSError, a ValueError or an httpx error, which is an Exception.
         except Exception as error:
-            raise _refusal(preset, error) from error
+            raise refusal(preset, error) from error
         if damage := layout(preset.family).damage(folder):
             raise Refusal(f"{preset.label} arrived damaged ({damage}); run it again to download it anew.")
     _refuse_other_family(preset, folder)
@@ -116,7 +115,7 @@ def _missing(preset: Preset) -> dict[str, int]:
     files = {
         file.rfilename: file.size or 0
         for file in answer.siblings or ()
-        if any(fnmatch(file.rfilename, pattern) for pattern in layout(preset.family).patterns)
+        if layout(preset.family).files_among([file.rfilename])
     }
     if not any(name.endswith(".safetensors") for name in files):
         raise Refusal(f"{preset.label} has no safetensors weights at its pinned revision, and no others are loaded.")
@@ -190,7 +189,7 @@ def _no_space(preset: Preset, wanted: int, free: int) -> Refusal:
     )
 
 
-def _refusal(preset: Preset, error: BaseException) -> Refusal:
+def refusal(preset: Preset, error: BaseException) -> Refusal:
     """The sentence for a fault of the Hub, the network or the disk, found along the chain of causes."""
     name = preset.label
     chain = [error]

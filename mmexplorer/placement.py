@@ -105,5 +105,6 @@ def _ways(preset: Preset, machine: Machine) -> Iterator[Placement]:
 def _speed(preset: Preset, kind: str, bits: int, best: int) -> tuple[str, str]:
     """Verdict and reason for a checkpoint that fits as a whole."""
     if kind == "cpu" and preset.tier == "gpu":
-        return SLOW, "it is made for a GPU"
+        halved = f", and fits only with {bits} bits for each number" if bits < best else ""
+        return SLOW, f"it is made for a GPU{halved}"
     return FITS, f"with {bits} bits for each number of its weights" if bits < best else ""

@@ -235,6 +235,21 @@ _PRESETS = (
         note="Scores each label on its own with a sigmoid, so probabilities need not sum to one.",
     ),
     Preset(
+        key="siglip-so400m-patch14-384",
+        label="SigLIP So400m/14, 384 px",
+        family="clip",
+        source="google/siglip-so400m-patch14-384",
+        revision="9fdffc58afc957d1a03a25b10dba0329ab15c2a3",
+        disk_bytes=3_515_000_000,
+        parameters=878_000_000,
+        licence="Apache-2.0",
+        gated=False,
+        paper=SIGLIP_PAPER,
+        abilities=GROUNDS,
+        tier="gpu",
+        note="The largest SigLIP here: 27 x 27 patches of larger pictures, so the finest heatmaps.",
+    ),
+    Preset(
         key="clip-vit-large-patch14",
         label="CLIP ViT-L/14",
         family="clip",
@@ -402,14 +417,27 @@ _PRESETS = (
 )
 
 
+MOST_OTHERS = 50
+_others: dict[str, Preset] = {}  # named by visitors, the newest last
+
+
 def presets() -> tuple[Preset, ...]:
-    """Every checkpoint, the ones that ship with the repository first."""
-    return _PRESETS
+    """Every checkpoint, the ones that ship with the repository first, those that were added last."""
+    return (*_PRESETS, *_others.values())
+
+
+def add(row: Preset) -> None:
+    """Makes a checkpoint known that is in no table, for as long as the process lives; of these the oldest give way."""
+    if all(row.key != known.key for known in _PRESETS):
+        _others.pop(row.key, None)
+        _others[row.key] = row
+        while len(_others) > MOST_OTHERS:
+            _others.pop(next(iter(_others)))
 
 
 def preset(key: str) -> Preset:
     """The checkpoint of that key; Refusal, with the nearest keys, if there is none."""
-    for row in _PRESETS:
+    for row in presets():
         if row.key == key:
             return row
     keys = [row.key for row in _PRESETS]
@@ -421,6 +449,6 @@ def able(key: str, ability: str) -> Preset:
     """The checkpoint of that key; Refusal, with the keys of those that are, if it is not good for one of DOES."""
     row = preset(key)
     if ability not in row.abilities:
-        others = " or ".join(other.key for other in _PRESETS if ability in other.abilities)
+        others = " or ".join(other.key for other in presets() if ability in other.abilities)
         raise Refusal(f"{row.label} does not {DOES[ability]}; choose {others}.")
     return row

@@ -366,3 +366,4 @@ if hasattr(os, "register_at_fork"):
 
 # This process's device, for everybody.
 use, status, loaded, evict = _default.use, _default.status, _default.loaded, _default.evict
+machine, placement = _default.machine, _default.placement

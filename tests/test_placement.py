@@ -70,3 +70,12 @@ def test_every_checkpoint_can_be_laid_out_and_the_toys_fit_everywhere():
             assert place(row, Machine(device, 10**15)).verdict in (FITS, SLOW)
             assert place(row, Machine(device, 0)).verdict == TOO_BIG
         assert all(place(row, Machine(device, 20_000_000)).verdict == FITS for row in presets() if row.is_local)
+
+
+def test_the_reason_says_what_was_given_up():
+    large = replace(LLAVA, tier="gpu")
+    assert place(large, Machine("cpu", 5 * GB)).reason == "it is made for a GPU"
+    halved = "it is made for a GPU, and fits only with 16 bits for each number"
+    assert place(large, Machine("cpu", 3 * GB)).reason == halved
+    four = Machine("cuda", GB, four_bit=True)
+    assert place(LLAVA, four).reason == "with 4 bits for each number of its weights"

@@ -16,8 +16,7 @@ from mmexplorer.components.tokens import tokens
 from mmexplorer.components.viewer import grounding_viewer
 from mmexplorer.explore import chat, experiments
 from mmexplorer.figures.examples import examples_payload
-from mmexplorer.presets import presets
-from mmexplorer.tabs import chat_api
+from mmexplorer.tabs import chat_api, model_choice, model_facts
 from mmexplorer.tabs import chat_downloads as downloads
 from mmexplorer.tabs import chat_inputs as inputs
 from mmexplorer.tabs import chat_look as look
@@ -77,7 +76,7 @@ def build(page: Page) -> None:
         filling=gr.State({}),
     )
     style()
-    _top(parts)
+    _top(parts, page)
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=300):
             _given(parts)
@@ -89,19 +88,18 @@ def build(page: Page) -> None:
     chat_api.add()
 
 
-def _top(parts: SimpleNamespace) -> None:
+def _top(parts: SimpleNamespace, page: Page) -> None:
     cards = {card.title: card.key for card in experiments.cards("chat")}
-    choices = [(p.label, p.key) for p in presets() if "chats" in p.abilities]
+    first = model_choice.default("chats", "toy-llava")
     with gr.Row(elem_classes="mmx-top"):
-        parts.model = gr.Dropdown(
-            choices, value="toy-llava", label="Model", scale=3, min_width=280, elem_id="chat-model",
-            info="The next answer comes from it.",
-        )  # fmt: skip
+        parts.model = model_choice.dropdown(
+            "chats", first, local=page.local, label="Model", elem_id="chat-model", info="The next answer comes from it."
+        )
         parts.card = gr.Dropdown(
             [("None", ""), *cards.items()], value="", label="Experiment", scale=2, min_width=280, elem_id="chat-card",
             info="Fills the inputs and says what to predict.",
         )  # fmt: skip
-    parts.about = gr.HTML(about(["toy-llava"]), elem_id="chat-about", apply_default_css=False)
+    parts.about = gr.HTML(about(first), elem_id="chat-about", apply_default_css=False)
     parts.brief = gr.Markdown(visible=False, elem_id="chat-brief", elem_classes="mmx-card")
 
 
@@ -238,7 +236,7 @@ def _wire(parts: SimpleNamespace, page: Page) -> None:
     )
     for event in answered:
         drawn = event.then(run.show_written, [parts.written, *said], views, **slow)
-        drawn.then(lambda key: (page.refresh(), about([key])), parts.model, [page.status, parts.about], **quick)
+        drawn.then(lambda key: (page.refresh(), about(key)), parts.model, [page.status, parts.about], **quick)
     parts.filling.change(run.filled, parts.filling, [getattr(parts, name) for name in run.FILLED], **quick)
     parts.stop.click(session.stop_of, None, None, **quick)
     parts.chatbot.undo(run.undo, said, shown, **slow)
@@ -267,7 +265,7 @@ def _wire(parts: SimpleNamespace, page: Page) -> None:
     parts.see.click(probe.tower, [parts.which, parts.picture, parts.talk], [parts.status, parts.tower], **slow)
     downloads.wire(parts.as_json, parts.as_markdown, parts.as_zip, parts.talk, parts.status)
 
-    gr.on(None, lambda key: about([key]), parts.model, parts.about, **quick)  # on load, and when another is chosen
+    model_facts.wire(parts.model, parts.about, "chats", local=page.local)
     parts.scene.click(inputs.new_scene, [parts.strip, parts.truths, parts.model], [parts.strip, parts.truths], **slow)
     parts.draw.click(inputs.drawn, [parts.strip, parts.drawing], [parts.strip, parts.sources], **slow)
     inputs_of_card = [getattr(parts, name) for name in inputs.CONTROLS]

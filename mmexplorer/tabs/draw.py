@@ -14,8 +14,7 @@ from mmexplorer.components.stages import stages
 from mmexplorer.components.viewer import grounding_viewer
 from mmexplorer.explore import experiments
 from mmexplorer.figures.examples import examples_payload
-from mmexplorer.presets import presets
-from mmexplorer.tabs import draw_api, draw_facts, draw_grids, draw_scores, draw_send
+from mmexplorer.tabs import draw_api, draw_facts, draw_grids, draw_scores, draw_send, model_choice, model_facts
 from mmexplorer.tabs import draw_downloads as downloads
 from mmexplorer.tabs import draw_inputs as inputs
 from mmexplorer.tabs import draw_look as look
@@ -60,7 +59,7 @@ def build(page: Page) -> None:
     """Lays the tab out and wires it up; called inside the tab's own gr.Tab."""
     parts = SimpleNamespace(drawing=gr.State(None, time_to_live=7200), history=gr.State((), time_to_live=7200))
     parts.step, parts.drawn = gr.State(None), gr.State(False)
-    _top(parts)
+    _top(parts, page)
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=300):
             _given(parts)
@@ -71,19 +70,23 @@ def build(page: Page) -> None:
     _wire(parts, page)
 
 
-def _top(parts: SimpleNamespace) -> None:
+def _top(parts: SimpleNamespace, page: Page) -> None:
     cards = {card.title: card.key for card in experiments.cards("draw")}
-    choices = [(p.label, p.key) for p in presets() if "draws" in p.abilities]
+    first = model_choice.default("draws", DEFAULT)
     with gr.Row(elem_classes="mmx-top"):
-        parts.model = gr.Dropdown(
-            choices, value=DEFAULT, label="Model", scale=3, min_width=280, elem_id="draw-model",
+        parts.model = model_choice.dropdown(
+            "draws",
+            first,
+            local=page.local,
+            label="Model",
+            elem_id="draw-model",
             info="The next picture comes from it.",
-        )  # fmt: skip
+        )
         parts.card = gr.Dropdown(
             [("None", ""), *cards.items()], value="", label="Experiment", scale=2, min_width=280, elem_id="draw-card",
             info="Fills the inputs and says what to predict.",
         )  # fmt: skip
-    parts.about = gr.HTML(about([DEFAULT]), elem_id="draw-about", apply_default_css=False)
+    parts.about = gr.HTML(about(first), elem_id="draw-about", apply_default_css=False)
     parts.brief = gr.Markdown(visible=False, elem_id="draw-brief", elem_classes="mmx-card")
 
 
@@ -181,7 +184,7 @@ def _wire(parts: SimpleNamespace, page: Page) -> None:
     example = parts.shelf.select(_example, None, filled, **slow).success(run.draw, whole, streamed, **slow)
     for event in (drawn, example):
         seen = event.then(run.show_drawn, [parts.drawn, parts.drawing, parts.history], shown, **slow)
-        seen.then(lambda key: (page.refresh(), about([key])), parts.model, [page.status, parts.about], **quick)
+        seen.then(lambda key: (page.refresh(), about(key)), parts.model, [page.status, parts.about], **quick)
     parts.stop.click(session.stop_of, None, None, **quick)
     parts.gallery.select(run.show_other, parts.history, shown, **slow)
 
@@ -195,9 +198,11 @@ def _wire(parts: SimpleNamespace, page: Page) -> None:
     parts.copy.click(None, parts.seed, None, js=COPY_SEED, **private)
     offered = [getattr(parts, name) for name in draw_facts.OUTPUTS]
     parts.model.input(_chosen, parts.model, offered, **quick)
-    gr.on(None, lambda: _chosen(DEFAULT), None, offered, **quick)  # as the page loads: an empty box begins as 0
+    gr.on(
+        None, lambda: _chosen(model_choice.default("draws", DEFAULT)), None, offered, **quick
+    )  # as the page loads: an empty box begins as 0
     parts.settings.expand(run.learn, parts.model, [parts.status, *offered], **slow)
-    gr.on(None, lambda key: about([key]), parts.model, parts.about, **quick)  # on load, and when another is chosen
+    model_facts.wire(parts.model, parts.about, "draws", local=page.local)
     parts.file.upload(_reopened, parts.file, [*filled, parts.status, parts.file], **slow)
     plain = [getattr(parts, name) for name in inputs.PLAIN]
     parts.card.input(_open_card, parts.card, [parts.brief, *plain, *shown], **slow)

@@ -12,14 +12,14 @@ from mmexplorer.components.plotly_source import plotly_url
 from mmexplorer.components.seen import mark
 from mmexplorer.explore import experiments, projection
 from mmexplorer.explore.layouts import Layout
-from mmexplorer.presets import presets
-from mmexplorer.tabs import embedding_space_api
+from mmexplorer.tabs import embedding_space_api, model_choice, model_facts
 from mmexplorer.tabs import embedding_space_ask as ask
 from mmexplorer.tabs import embedding_space_cards as cards
 from mmexplorer.tabs import embedding_space_export as export
 from mmexplorer.tabs import embedding_space_measure as measure
 from mmexplorer.tabs import embedding_space_open as opening
 from mmexplorer.tabs import embedding_space_session as session
+from mmexplorer.tabs.model_facts import about
 from mmexplorer.tabs.shell import Page
 from mmexplorer.tabs.status import IDLE
 
@@ -39,25 +39,27 @@ names the picture, `caption` (or `text`) describes it, all others become colours
 NAMES_LOCAL = "A folder, zip, CSV or Parquet file on this machine, or `hf:owner/name` for a dataset of the Hub."
 NAMES_REMOTE = "`hf:owner/name`, or `hf:owner/name:split`, for a dataset of the Hub."
 
+FIRST = "toy-clip"  # even on a GPU, since the toy world is shown as the tab opens, which must not load anything large
+
 
 def build(page: Page) -> None:
     """Lays the tab out and wires it up; called inside the tab's own gr.Tab."""
     titles = {card.title: card.key for card in experiments.cards("embedding_space")}
-    choices = [(p.label, p.key) for p in presets() if "embeds" in p.abilities]
     kind = gr.State("toy")
     shown = gr.State(None, time_to_live=7200, delete_callback=session.forget)
     chosen = gr.State(())  # the points of the region that was drawn around
 
     first = mark()
     with gr.Row(elem_classes="mmx-top"):
-        model = gr.Dropdown(
-            choices, value="toy-clip", label="Model", scale=3, min_width=280, elem_id="es-model",
+        model = model_choice.dropdown(
+            "embeds", FIRST, local=page.local, label="Model", elem_id="es-model",
             info="Whose space it is; press Open to embed with it.",
         )  # fmt: skip
         card = gr.Dropdown(
             [("None", ""), *titles.items()], value="", label="Experiment", scale=2, elem_id="es-card", min_width=280,
             info="Sets everything up and says what to predict.",
         )  # fmt: skip
+    facts = gr.HTML(about(FIRST), elem_id="es-about", apply_default_css=False)
     about_card = gr.Markdown(visible=False, elem_id="es-brief", elem_classes="mmx-card")
 
     with gr.Row(equal_height=False):
@@ -145,7 +147,7 @@ def build(page: Page) -> None:
             shelf = gallery(elem_id="es-gallery")
             gr.Markdown(MEANING, elem_classes="mmx-meaning")
             with gr.Accordion("The space, measured", open=False) as measured:
-                measures = measure.build(choices)
+                measures = measure.build(model_choice.choices("embeds"))
             with gr.Accordion("The same in Python", open=False):
                 gr.Code(export.PYTHON, language="python", show_label=False, interactive=False)
 
@@ -180,6 +182,7 @@ def build(page: Page) -> None:
     measure.wire(measures, measured, column, shown)
 
     model.change(opening.words_for, model, vocabulary, **quick)
+    model_facts.wire(model, facts, "embeds", local=page.local)
     method.change(lambda key: gr.Dropdown(info=projection.METHODS[key].one_sentence), method, method, **quick)
     card.input(cards.fill, card, [about_card, model, words, minus, among, column, centred, near], **quick)
     embedding_space_api.add()

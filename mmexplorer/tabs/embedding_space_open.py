@@ -17,7 +17,7 @@ from mmexplorer.explore.collection import Collection
 from mmexplorer.explore.labels import LABEL_SETS, labels_from_text
 from mmexplorer.explore.layouts import Layout
 from mmexplorer.figures.embedding_map import map_highlight
-from mmexplorer.presets import preset
+from mmexplorer.presets import preset, presets
 from mmexplorer.tabs import embedding_space_session as session
 from mmexplorer.tabs.background import WORKERS
 from mmexplorer.tabs.embedding_space_map import class_columns, drawn
@@ -162,7 +162,8 @@ def _source(kind: str, files: list[str] | None, path: str | None) -> str | list[
 
 def words_for(model: str) -> str:
     """Words that clusters may be named by, to begin with."""
-    return ", ".join(WORDS_FOR_TOYS if preset(model).tier == "toy" else WORDS_FOR_PHOTOS)
+    is_toy = any(row.key == model and row.tier == "toy" for row in presets())
+    return ", ".join(WORDS_FOR_TOYS if is_toy else WORDS_FOR_PHOTOS)
 
 
 def _laid_out(shown: Shown, layout: Layout, stop) -> Generator[tuple, None, None]:

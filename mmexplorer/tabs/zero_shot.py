@@ -15,8 +15,8 @@ from mmexplorer.components.viewer import grounding_viewer
 from mmexplorer.explore import experiments, recordings
 from mmexplorer.explore.labels import LABEL_SETS, TEMPLATE_SETS
 from mmexplorer.figures.examples import examples_payload
-from mmexplorer.presets import preset, presets
-from mmexplorer.tabs import zero_shot_api, zero_shot_inputs
+from mmexplorer.presets import preset
+from mmexplorer.tabs import model_choice, model_facts, zero_shot_api, zero_shot_inputs
 from mmexplorer.tabs import zero_shot_run as run
 from mmexplorer.tabs.model_facts import about
 from mmexplorer.tabs.shell import Page
@@ -37,21 +37,21 @@ others. A heatmap shows which patches moved the score in one approximation; only
 def build(page: Page) -> None:
     """Lays the tab out and wires it up; called inside the tab's own gr.Tab."""
     cards = {card.title: card.key for card in experiments.cards("zero_shot")}
-    choices = [(p.label, p.key) for p in presets() if "embeds" in p.abilities]
+    first = model_choice.default("embeds", "toy-clip")
     mode = gr.State("picture")
     truths = gr.State({})
     asked = gr.State(None)
 
     with gr.Row(elem_classes="mmx-top"):
-        models = gr.Dropdown(
-            choices, value=["toy-clip"], multiselect=True, max_choices=4, label="Models", scale=3, min_width=280,
-            info="Several are shown side by side; heatmaps and steps come from the first.", elem_id="zs-models",
+        models = model_choice.dropdown(
+            "embeds", [first], local=page.local, multiselect=True, max_choices=4, label="Models", elem_id="zs-models",
+            info="Several are shown side by side; heatmaps and steps come from the first.",
         )  # fmt: skip
         card = gr.Dropdown(
             [("None", ""), *cards.items()], value="", label="Experiment", scale=2, elem_id="zs-card", min_width=280,
             info="Fills the inputs and says what to predict.",
         )  # fmt: skip
-    facts = gr.HTML(about(["toy-clip"]), elem_id="zs-about", apply_default_css=False)
+    facts = gr.HTML(about(first), elem_id="zs-about", apply_default_css=False)
     brief = gr.Markdown(visible=False, elem_id="zs-brief", elem_classes="mmx-card")
 
     with gr.Row(equal_height=False):
@@ -147,7 +147,7 @@ def build(page: Page) -> None:
         show_progress="hidden", trigger_mode="always_last", **private,
     )  # fmt: skip
     stop.click(lambda: STOPPED, None, status, cancels=[started, again], **quick)
-    gr.on(None, about, models, facts, **quick)  # whenever the page loads, and when another model is chosen
+    model_facts.wire(models, facts, "embeds", local=page.local)
     method.change(lambda key: gr.Dropdown(info=methods.METHODS[key].one_sentence), method, method, **quick)
     scene.click(zero_shot_inputs.new_scene, truths, filled, show_progress="hidden", **private)
     label_set.input(_take_labels, label_set, [labels, label_set], **quick)
