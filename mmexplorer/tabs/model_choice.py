@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import gradio as gr
 
 from mmexplorer import adoption, residency
-from mmexplorer.placement import FITS, SLOW, TOO_BIG
+from mmexplorer.placement import FITS, SLOW, TOO_BIG, place
 from mmexplorer.presets import Preset, presets
 from mmexplorer.runtime import size_text
 
@@ -19,13 +19,14 @@ ANY_OTHER = "Or write owner/name of the Hub, or a folder, and press Enter."
 def choices(ability: str) -> list[tuple[str, str]]:
     """Labels and keys of the models with an ability: toys, then what fits, what is slow, and what is too big here."""
     rows = [row for row in presets() if ability in row.abilities]
-    standing = {row.key: (residency.placement(row.key).verdict, _is_here(row)) for row in rows}
+    machine = residency.machine()  # once, since a graphics card takes a moment to answer
+    standing = {row.key: (place(row, machine).verdict, _is_here(row)) for row in rows}
 
-    def place(row: Preset) -> tuple:
+    def rank(row: Preset) -> tuple:
         verdict, here = standing[row.key]
         return row.tier != "toy", ORDER.index(verdict), not here
 
-    return [(_label(row, *standing[row.key]), row.key) for row in sorted(rows, key=place)]
+    return [(_label(row, *standing[row.key]), row.key) for row in sorted(rows, key=rank)]
 
 
 def dropdown(ability: str, value, *, local: bool, info: str, **options) -> gr.Dropdown:
@@ -43,9 +44,10 @@ def unknown(keys: Iterable[str]) -> list[str]:
 
 def suggestion(ability: str) -> Preset | None:
     """The largest model that a GPU of this machine holds; None without a GPU."""
-    if residency.machine().device == "cpu":
+    machine = residency.machine()
+    if machine.device == "cpu":
         return None
-    rows = [row for row in presets() if ability in row.abilities and residency.placement(row.key).verdict == FITS]
+    rows = [row for row in presets() if ability in row.abilities and place(row, machine).verdict == FITS]
     return max(rows, key=lambda row: row.parameters, default=None)
 
 
