@@ -70,7 +70,7 @@ def test_a_pipeline_is_known_by_its_index(server):
     server.files = files(TOY_DIFFUSION)
     row = adoption.from_hub(stand_in.REPOSITORY)
     assert row.family == "diffusion" and row.abilities == presets.DRAWS
-    weights = [file for file in TOY_DIFFUSION.rglob("*.safetensors")]
+    weights = list(TOY_DIFFUSION.rglob("*.safetensors"))
     assert row.parameters == sum(array.size for file in weights for array in load_file(file).values())
 
 

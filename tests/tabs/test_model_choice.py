@@ -82,23 +82,8 @@ def test_a_gpu_is_offered_the_best_that_fits_and_begins_with_it_once_it_is_here(
 
 
 def test_names_that_nobody_knows_are_told_from_typing_errors():
-    asked = [
-        "toy-clip",
-        "openai/clip-vit-base-patch16",
-        "a/b@main",
-        "/models/mine",
-        "~/mine",
-        "C:\\mine",
-        "toyclip",
-        "",
-    ]
-    assert model_choice.unknown(asked) == [
-        "openai/clip-vit-base-patch16",
-        "a/b@main",
-        "/models/mine",
-        "~/mine",
-        "C:\\mine",
-    ]
+    names = ["openai/clip-vit-base-patch16", "a/b@main", "/models/mine", "~/mine", "C:\\mine"]
+    assert model_choice.unknown(["toy-clip", *names, "toyclip", ""]) == names
 
 
 def test_the_facts_of_a_model(machine):
