@@ -85,6 +85,15 @@ def cuda_index(device: str) -> int:
     return int(device.partition(":")[2] or 0)
 
 
+def device_name(device: str) -> str:
+    """What a device is called, such as "NVIDIA L4" or "CPU"."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    return "Apple GPU" if device == "mps" else "CPU"
+
+
 def dtype(device: str, bits: int = 16) -> "torch.dtype":
     """The floating point format of that many bits on a device; of 16, bfloat16 unless a GPU has only float16."""
     import torch
