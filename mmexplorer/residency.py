@@ -11,10 +11,11 @@ import os
 import pkgutil
 import sys
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from mmexplorer import hub, nvidia, presets, runtime
 from mmexplorer.errors import Refusal
 from mmexplorer.placement import TOO_BIG, Machine, Placement, place
 from mmexplorer.presets import Preset
-from mmexplorer.turns import DeviceLock, wait_until
+from mmexplorer.turns import DeviceLock, Places, wait_until
 
 FAMILIES = {
     "clip": "mmexplorer.models.clip:load",
@@ -42,7 +43,8 @@ class Status:
 
     stage is "absent" (not on this disk), "found" (on this disk), "downloading", "loading", "ready" or "failed";
     detail is a phrase for the tab, for "failed" the sentence of the Refusal. Bytes count a download. waiting is how
-    many uses stand in line for the device besides the one that has it: how many others the last in line waits for.
+    many uses stand in line for the device besides the one that has it. ahead is how many have it before the job of
+    `turns.caller` does, and wait in about how many seconds that will be, None if there is nothing to go by.
     """
 
     stage: str
@@ -50,6 +52,38 @@ class Status:
     bytes_done: int = 0
     bytes_total: int = 0
     waiting: int = 0
+    ahead: int = 0
+    wait: float | None = None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory: what it takes, whether it is in use, and how many seconds ago it was last."""
+
+    key: str
+    memory_bytes: int
+    in_use: bool
+    idle: float = 0.0
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Of the device: its name, its free and total memory, and what models may take of it, in bytes, with those there.
+
+    The models are those used longest ago first. Without a device nothing was loaded so far, and its figures are 0;
+    they are 0 as well where they cannot be asked.
+    """
+
+    device: str | None = None
+    free: int = 0
+    total: int = 0
+    budget: int = 0
+    models: tuple[Loaded, ...] = ()
+
+    @property
+    def taken(self) -> int:
+        """Bytes that the models take together."""
+        return sum(model.memory_bytes for model in self.models)
 
 
 @dataclass
@@ -67,6 +101,7 @@ class _Resident:
     memory_bytes: int
     placement: Placement
     pins: int = 0
+    used: float = field(default_factory=time.monotonic)  # when last
 
 
 def load(preset: Preset, folder: Path, placement: Placement) -> Any:
@@ -104,7 +139,7 @@ class Residency:
     def forget_threads(self) -> None:
         """Keep the models and begin anew otherwise, as a forked process must: the other threads are not in it."""
         self._changed = threading.Condition()
-        self._lock = DeviceLock()
+        self._lock, self._places = DeviceLock(), Places()
         self._attempts: dict[str, _Attempt] = {}
         self._failures: dict[str, str] = {}
         self._building = False
@@ -116,12 +151,17 @@ class Residency:
         """The model of that key, loaded if need be, with its device to oneself until the block ends.
 
         May be nested. Setting `stop` ends waiting and downloading with hub.Stopped. Everything that goes wrong
-        before the block, and running out of memory within it, is a Refusal.
+        before the block, and running out of memory within it, is a Refusal; so are too many jobs of one visitor.
         """
         preset = self._find(key)
+        with self._places.place(), self._in_use(preset, stop) as model:
+            yield model
+
+    @contextmanager
+    def _in_use(self, preset: Preset, stop: threading.Event | None) -> Iterator[Any]:
         resident = self._pinned(preset, stop)
         try:
-            with self._lock.turn(stop):
+            with self._lock.turn(stop, preset.key):
                 try:
                     yield resident.model
                 finally:
@@ -134,6 +174,7 @@ class Residency:
         finally:
             with self._changed:
                 resident.pins -= 1
+                resident.used = time.monotonic()
                 self._changed.notify_all()
 
     def status(self, key: str) -> Status:
@@ -153,7 +194,8 @@ class Residency:
         else:
             size = runtime.size_text(preset.disk_bytes)
             status = Status("absent", f"not on this disk, {size} to download", 0, preset.disk_bytes)
-        return replace(status, waiting=self._lock.waiting)
+        ahead, wait = self._lock.ahead()
+        return replace(status, waiting=self._lock.waiting, ahead=ahead, wait=wait)
 
     def machine(self) -> Machine:
         """What there is to lay models out on, were none in memory; before the first is, without loading torch."""
@@ -177,10 +219,22 @@ class Residency:
         """How the model of that key would be laid out on this machine, were no other in memory."""
         return self._place(self._find(key), self.machine())
 
-    def loaded(self) -> list[tuple[str, int, bool]]:
-        """Key, bytes and whether it is in use of every model in memory, least recently used first."""
+    def loaded(self) -> list[Loaded]:
+        """Every model in memory, least recently used first."""
+        now = time.monotonic()
         with self._changed:
-            return [(key, model.memory_bytes, model.pins > 0) for key, model in self._residents.items()]
+            return [
+                Loaded(key, one.memory_bytes, one.pins > 0, 0.0 if one.pins else now - one.used)
+                for key, one in self._residents.items()
+            ]
+
+    def memory(self) -> Memory:
+        """How the device's memory stands; asks no device before the first model is loaded onto it."""
+        if self._device is None:
+            return Memory()
+        (free, total), models = self._memory(self._device), tuple(self.loaded())
+        budget = self._budget or sum(model.memory_bytes for model in models) + int(free * (1 - RESERVE))
+        return Memory(runtime.device_name(self._device), free, total, budget, models)
 
     def evict(self, key: str | None = None) -> list[str]:
         """Drop one model, or every model not in use; the keys dropped. Refusal if the one is in use."""
@@ -365,5 +419,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_default.forget_threads)
 
 # This process's device, for everybody.
-use, status, loaded, evict = _default.use, _default.status, _default.loaded, _default.evict
+use, evict = _default.use, _default.evict
+status, loaded, memory = _default.status, _default.loaded, _default.memory
 machine, placement = _default.machine, _default.placement

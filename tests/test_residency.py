@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mmexplorer import hub, placement, residency, runtime
+from mmexplorer import hub, placement, residency, runtime, turns
 from mmexplorer.errors import Refusal
 from mmexplorer.placement import CPU, Placement
 from mmexplorer.presets import Preset
@@ -109,7 +109,14 @@ class Machine:
                 pass
 
     def resident(self):
-        return [key for key, _, _ in self.residency.loaded()]
+        return [model.key for model in self.residency.loaded()]
+
+    def resident_bytes(self):
+        return bytes_in(self.residency)
+
+
+def bytes_in(residency):
+    return [(model.key, model.memory_bytes, model.in_use) for model in residency.loaded()]
 
 
 @contextmanager
@@ -161,7 +168,7 @@ def test_twenty_threads_load_once_and_get_the_same_object():
         seen = set(pool.map(visit, range(20)))
     assert len(seen) == 1
     assert machine.events == ["load a"]
-    assert machine.residency.loaded() == [("a", 100, False)]
+    assert machine.resident_bytes() == [("a", 100, False)]
 
 
 def test_models_are_built_one_at_a_time():
@@ -199,7 +206,7 @@ def test_the_measured_size_replaces_the_estimate():
     machine.touch("a")
     machine.residency._load = lambda preset, folder, device: "a model that does not know its size"
     machine.touch("b")
-    assert machine.residency.loaded() == [("a", 130, False), ("b", 200, False)]
+    assert machine.resident_bytes() == [("a", 130, False), ("b", 200, False)]
 
 
 def test_the_family_names_its_loader(monkeypatch, tmp_path):
@@ -254,7 +261,7 @@ def test_what_is_pinned_is_not_evicted():
     with machine.use("a"):
         machine.touch("b")
         machine.touch("c")  # 300 more: b goes, a (older) stays
-        assert machine.residency.loaded() == [("a", 100, True), ("c", 300, False)]
+        assert machine.resident_bytes() == [("a", 100, True), ("c", 300, False)]
     assert "close a" not in machine.events
 
 
@@ -263,11 +270,11 @@ def test_pins_are_counted():
     with machine.use("a"):
         with machine.use("a"):
             pass
-        assert machine.residency.loaded() == [("a", 100, True)]
+        assert machine.resident_bytes() == [("a", 100, True)]
         with pytest.raises(Refusal, match="Model a is in use"):
             machine.residency.evict("a")
         assert machine.residency.evict() == []
-    assert machine.residency.loaded() == [("a", 100, False)]
+    assert machine.resident_bytes() == [("a", 100, False)]
     assert machine.residency.evict("a") == ["a"]
     assert machine.residency.evict("a") == []
     machine.touch("a", "b")
@@ -313,7 +320,7 @@ def test_a_load_waits_until_others_let_go_of_the_memory():
     with running(machine.touch, "c") as outcome:
         until(lambda: "waiting for memory" in machine.status("c").detail)
         until(lambda: len(machine.residency._changed._waiters) == 1)
-        assert machine.residency.loaded() == [("b", 200, True)]
+        assert machine.resident_bytes() == [("b", 200, True)]
         machine.events.clear()
         user.close()
     assert outcome == [None]
@@ -339,7 +346,7 @@ def test_who_has_the_device_never_waits_for_memory():
     with running(nested) as outcome:
         pass
     assert isinstance(outcome[0], Refusal) and "has to wait for models" in str(outcome[0])
-    assert machine.residency.loaded() == [("b", 200, False)]
+    assert machine.resident_bytes() == [("b", 200, False)]
 
 
 # Faults --------------------------------------------------------------------------------------------------------------
@@ -365,7 +372,7 @@ def test_out_of_memory_twice_is_a_sentence_and_does_not_poison_the_next_try():
     with pytest.raises(Refusal, match=r"Model c does not fit into memory: it needs about 0 kB and 1 kB is free on cpu"):
         machine.touch("c")
     assert machine.events.count("load c") == 2
-    assert machine.residency.loaded() == []
+    assert machine.resident_bytes() == []
     assert machine.status("c").stage == "failed"
     machine.touch("c")
     assert machine.status("c").stage == "ready"
@@ -394,7 +401,7 @@ def test_out_of_memory_while_working_is_a_sentence():
     machine.touch("b")
     with pytest.raises(Refusal, match="Model a ran out of memory while working"), machine.use("a"):
         raise RuntimeError("CUDA out of memory. Tried to allocate 20 GiB")
-    assert machine.residency.loaded() == [("a", 100, False)]
+    assert machine.resident_bytes() == [("a", 100, False)]
     machine.touch("a")
 
 
@@ -406,7 +413,7 @@ def test_a_loader_that_raises_is_a_sentence_and_the_next_try_works():
     assert isinstance(caught.value.__cause__, KeyError)
     failed = machine.status("a")
     assert (failed.stage, failed.detail) == ("failed", str(caught.value))
-    assert machine.residency.loaded() == []
+    assert machine.resident_bytes() == []
     machine.touch("a")
     assert machine.status("a").stage == "ready"
     machine.residency.evict("a")
@@ -443,7 +450,7 @@ def test_an_error_in_the_block_passes_and_releases_pin_and_device(error):
     with pytest.raises(type(error)) as caught, machine.use("a"):
         raise error
     assert caught.value is error
-    assert machine.residency.loaded() == [("a", 100, False)]
+    assert machine.resident_bytes() == [("a", 100, False)]
     with running(machine.touch, "a") as outcome:
         pass
     assert outcome == [None]
@@ -504,7 +511,7 @@ def test_uses_nest_and_the_device_is_free_after_the_outermost():
     with running(machine.touch, "a") as outcome:
         until(lambda: machine.status("a").waiting == 1)
         inner.close()
-        assert machine.residency.loaded()[-1] == ("a", 100, True)
+        assert machine.resident_bytes()[-1] == ("a", 100, True)
         assert not outcome
         outer.close()
     assert outcome == [None]
@@ -528,7 +535,7 @@ def test_a_generator_may_be_continued_and_ended_by_other_threads():
         assert not other.done()
         second.submit(contextvars.copy_context().run, steps.close).result(SECONDS)
         other.result(SECONDS)
-    assert machine.residency.loaded() == [("a", 100, False)]
+    assert machine.resident_bytes() == [("a", 100, False)]
 
 
 def test_a_visitor_who_leaves_while_waiting_for_the_device_goes_at_once():
@@ -545,7 +552,7 @@ def test_a_visitor_who_leaves_while_waiting_for_the_device_goes_at_once():
         until(lambda: outcome)
         assert machine.status("a").waiting == 0
     assert isinstance(outcome[0], hub.Stopped)
-    assert machine.residency.loaded() == [("a", 100, False)]
+    assert machine.resident_bytes() == [("a", 100, False)]
 
 
 # Status --------------------------------------------------------------------------------------------------------------
@@ -634,6 +641,85 @@ def test_a_download_that_was_stopped_is_not_a_failure():
     assert machine.status("a").stage == "found"
 
 
+# Memory --------------------------------------------------------------------------------------------------------------
+
+
+def test_before_the_first_load_no_device_is_asked():
+    machine = Machine(device=None, budget=None)
+    machine.residency._memory = None  # which would be called
+    machine.status("a")
+    assert machine.residency.memory() == residency.Memory()
+
+
+def test_the_memory_of_a_device_with_a_budget():
+    machine = Machine(total=1000, budget=500)
+    with machine.use("a"):
+        machine.touch("b")
+        memory = machine.residency.memory()
+    assert (memory.device, memory.free, memory.total) == ("CPU", 700, 1000)
+    assert (memory.budget, memory.taken) == (500, 300)
+    assert [(model.key, model.in_use) for model in memory.models] == [("a", True), ("b", False)]
+
+
+def test_without_a_budget_it_is_what_the_models_have_and_what_they_may_still_take():
+    machine = Machine(total=1000, budget=None)
+    machine.touch("b")
+    assert machine.residency.memory().budget == 200 + 720  # nine tenths of the 800 that are free
+
+
+def test_a_model_is_idle_since_its_last_use_ended(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(residency.time, "monotonic", lambda: now[0])
+    machine = Machine()
+    with machine.use("a"):
+        now[0] = 50.0
+        assert [(model.in_use, model.idle) for model in machine.residency.loaded()] == [(True, 0.0)]
+    now[0] = 80.0
+    machine.touch("b")
+    assert [(model.key, model.in_use, model.idle) for model in machine.residency.loaded()] == [
+        ("a", False, 30.0),
+        ("b", False, 0.0),
+    ]
+
+
+# Several visitors ----------------------------------------------------------------------------------------------------
+
+
+def as_caller(visitor, job, work, *arguments):
+    """work as if that visitor's job did it."""
+
+    def run():
+        turns.caller.set(turns.Caller(visitor, job))
+        return work(*arguments)
+
+    return contextvars.Context().run(run)
+
+
+def test_status_tells_a_job_how_many_come_first_and_for_how_long():
+    machine = Machine()
+    machine.touch("a")
+    with ExitStack() as stack, machine.use("a"):
+        stack.enter_context(running(as_caller, "anna", "1", machine.touch, "a"))
+        until(lambda: machine.status("a").waiting == 1)
+        mine, other = as_caller("anna", "1", machine.status, "a"), as_caller("anna", "2", machine.status, "a")
+        assert (mine.ahead, other.ahead) == (1, 0)
+        assert 0 <= mine.wait < SECONDS
+    assert machine.status("a").ahead == 0
+
+
+def test_jobs_of_a_visitor_that_wait_for_a_model_to_load_are_counted():
+    machine = Machine()
+    machine.gate = threading.Event()
+    with ExitStack() as stack:
+        for job in "123":
+            stack.enter_context(running(as_caller, "anna", job, machine.touch, "a"))
+        until(lambda: len(machine.residency._changed._waiters) == 2)
+        with pytest.raises(Refusal, match="3 of your jobs"):
+            as_caller("anna", "4", machine.touch, "a")
+        machine.gate.set()
+    assert as_caller("anna", "4", machine.touch, "a") is None
+
+
 # ZeroGPU -------------------------------------------------------------------------------------------------------------
 
 
@@ -699,7 +785,7 @@ def test_a_fork_works_with_the_models_while_the_parent_is_busy():
 def test_the_process_has_one_residency():
     assert residency.use.__self__ is residency.status.__self__ is residency.loaded.__self__ is residency.evict.__self__
     assert isinstance(residency.use.__self__, ForkedResidency) == runtime.zero_gpu()
-    assert residency.loaded() == [] or residency.loaded()[0][1] > 0
+    assert residency.loaded() == [] or residency.loaded()[0].memory_bytes > 0
 
 
 @pytest.mark.gpu
@@ -726,10 +812,10 @@ def test_a_real_gpu_that_runs_out_of_memory():
         pass
     sizes["b"] = int(free * 0.7)  # within the budget, which lies, so only the GPU itself says no
     with lend.use("b"):
-        assert lend.loaded() == [("b", sizes["b"], True)]
+        assert bytes_in(lend) == [("b", sizes["b"], True)]
     with pytest.raises(Refusal, match="Model huge does not fit"), lend.use("huge"):
         pass
-    assert lend.loaded() == []
+    assert bytes_in(lend) == []
     with lend.use("a"), pytest.raises(Refusal, match="ran out of memory while working"), lend.use("a"):
         torch.empty(2 * total, dtype=torch.uint8, device="cuda")
     lend.evict()

@@ -33,10 +33,11 @@ class Pace:
         rate = worked / seconds
         left = (self._total - self._done) / rate
         speed = f", {rate:,.0f} a second" if self.unit and rate >= 1 else ""
-        return f"{self.doing}: {far}{speed}, {_duration(left)} left."
+        return f"{self.doing}: {far}{speed}, {duration(left)} left."
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time for reading: "12 s", "3 min", "1.5 h"."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

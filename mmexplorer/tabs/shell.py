@@ -7,6 +7,7 @@ import html
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
+from uuid import uuid4
 
 import gradio as gr
 
@@ -16,6 +17,7 @@ from mmexplorer.errors import Refusal
 from mmexplorer.pictures import MAX_PIXELS
 from mmexplorer.tabs import TABS
 from mmexplorer.tabs.status import WENT_WRONG
+from mmexplorer.turns import Caller, caller
 
 UNREADABLE = (
     "What was sent could not be read; a picture must be a whole PNG, JPEG, WebP, GIF, BMP or TIFF file of at most "
@@ -46,10 +48,14 @@ class Page:
 class Frame(gr.Blocks):
     """gr.Blocks that tells the visitor in one sentence about refusals, undecodable input and whatever else fails."""
 
-    async def process_api(self, *args, **kwargs):
+    async def process_api(self, block_fn, *args, session_hash=None, event_id=None, **kwargs):
         """Every call of a handler, from the page and from the API."""
+        # Endpoints of the API are bounded by their concurrency limits; a script may well ask for much at once.
+        fn = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
+        of_page = session_hash and fn.api_visibility != "public"
+        caller.set(Caller(session_hash, event_id or uuid4().hex) if of_page else None)
         try:
-            return await super().process_api(*args, **kwargs)
+            return await super().process_api(fn, *args, session_hash=session_hash, event_id=event_id, **kwargs)
         except Refusal as refusal:
             raise gr.Error(html.escape(str(refusal), quote=False), print_exception=False) from refusal
         except gr.Error:

@@ -14,6 +14,7 @@ from mmexplorer.errors import Refusal
 from mmexplorer.hub import Stopped
 from mmexplorer.presets import Preset
 from mmexplorer.tabs.background import with_status
+from mmexplorer.tabs.pace import duration
 
 Show = Callable[[str], tuple]
 
@@ -63,13 +64,22 @@ def saying_how_it_ends(updates: Iterator[tuple], show: Show) -> Iterator[tuple]:
 
 
 def loading(presets: list[Preset] | tuple[Preset, ...], then: str = "Computing.") -> str:
-    """What the first model that is not ready is waiting for; `then` when all are ready and the device is free."""
+    """What the first model that is not ready is waiting for; `then` when all are ready, and who goes first.
+
+    Called within the listener whose work it tells of, so that it knows where in the line that stands.
+    """
     for p in presets:
         status = residency.status(p.key)
         if status.stage != "ready":
             return f"{p.label}: {status.detail}"
-    ahead = status.waiting - 1
-    if ahead < 1:
+    if not status.ahead:
         return then
-    others = f"{ahead} others are waiting" if ahead > 1 else "another visitor is waiting"
-    return f"{then.rstrip('.')}; {others}."
+    others = f"{status.ahead} others go first" if status.ahead > 1 else "another visitor goes first"
+    return f"{then.rstrip('.')}; {others}{_about(status.wait)}."
+
+
+def _about(seconds: float | None) -> str:
+    """A wait in words, coarse enough not to flicker; nothing where it is unknown, or over in no time."""
+    if seconds is None or seconds < 1:
+        return ""
+    return f", about {duration(seconds if seconds < 10 else 5 * round(seconds / 5))}"

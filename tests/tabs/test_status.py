@@ -1,0 +1,42 @@
+"""The status line of a job that waits: for a model, or for others who come first."""
+
+import pytest
+
+from mmexplorer import residency
+from mmexplorer.presets import preset
+from mmexplorer.residency import Status
+from mmexplorer.tabs.status import loading
+
+READY = Status("ready", "ready, 4 MB")
+
+
+@pytest.fixture
+def stand(monkeypatch):
+    """A function that says where each model stands."""
+
+    def stands(**status):
+        monkeypatch.setattr(residency, "status", lambda key: status.get(key.replace("-", "_"), READY))
+
+    return stands
+
+
+def test_the_first_model_that_is_not_ready_is_named(stand):
+    stand(toy_llava=Status("loading", "loading onto cpu", ahead=3, wait=5.0))
+    models = [preset("toy-clip"), preset("toy-llava")]
+    assert loading(models) == f"{models[1].label}: loading onto cpu"
+
+
+@pytest.mark.parametrize(
+    ("ahead", "wait", "said"),
+    [
+        (0, 12.0, "Computing."),
+        (1, None, "Computing; another visitor goes first."),
+        (1, 0.4, "Computing; another visitor goes first."),
+        (2, 3.6, "Computing; 2 others go first, about 4 s."),
+        (2, 12.4, "Computing; 2 others go first, about 10 s."),
+        (12, 200.0, "Computing; 12 others go first, about 3 min."),
+    ],
+)
+def test_the_place_in_line_and_the_wait_are_told(stand, ahead, wait, said):
+    stand(toy_clip=Status("ready", "ready", ahead=ahead, wait=wait))
+    assert loading([preset("toy-clip")]) == said
