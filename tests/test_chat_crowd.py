@@ -60,7 +60,7 @@ def test_visitors_at_once_get_their_own_answers_by_one_load(loads):
 
     with ThreadPoolExecutor(VISITORS) as pool:
         replies = list(pool.map(ask, range(VISITORS)))
-    assert loads == [KEY] and not any(used for _, _, used in residency.loaded())
+    assert loads == [KEY] and not any(model.in_use for model in residency.loaded())
     for visitor, reply in enumerate(replies):
         alone = mmexplorer.answer(draw_scene(visitor)[0], QUESTIONS[visitor % 3], seed=visitor, temperature=visitor % 2)
         assert reply.ids == alone.ids and reply.attention.words == alone.attention.words

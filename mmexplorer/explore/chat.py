@@ -74,7 +74,7 @@ def answer(image: PictureSource | Sequence[PictureSource] | None, question: str,
 
 def forget(reply: Reply) -> None:
     """Lets go of what the model still keeps of an answer; waits for the device, but loads no model."""
-    if reply.handle and any(key == reply.model for key, _, _ in residency.loaded()):
+    if reply.handle and any(loaded.key == reply.model for loaded in residency.loaded()):
         with residency.use(reply.model) as llava:
             llava.forget(reply.handle)
 

@@ -203,7 +203,7 @@ def test_a_visitor_who_leaves_during_a_load_does_not_block_the_next(visit, addre
     expect(third.viewer.locator(".chip")).not_to_have_count(0)
     may_end.set()
     expect(other.status).to_contain_text("1 picture, 3 labels", timeout=15_000)
-    assert [key for key, _, _ in residency.loaded()] == ["toy-clip"]
+    assert [model.key for model in residency.loaded()] == ["toy-clip"]
 
 
 def test_a_click_while_heatmaps_are_drawn_counts(tab, monkeypatch):

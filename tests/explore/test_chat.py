@@ -257,8 +257,8 @@ def test_closing_the_iterator_gives_the_device_and_the_cache_back(scenes, caches
 def test_the_device_is_free_when_the_last_event_is_there(scenes):
     iterator = chat([("user", DESCRIBE, scenes[0])])
     while next(iterator).reply is None:
-        assert residency.loaded()[-1][2]
-    assert is_free() and not any(used for _, _, used in residency.loaded())
+        assert residency.loaded()[-1].in_use
+    assert is_free() and not any(model.in_use for model in residency.loaded())
 
 
 def test_an_error_of_the_model_reaches_the_caller_and_leaves_nothing_locked(scenes, caches):
@@ -325,7 +325,7 @@ def test_what_is_kept_goes_with_the_conversation_or_the_model(scenes, caches):
     residency.evict(KEY)
     assert alive(caches) == [False] * 3
     forget(replies[1])  # which loads nothing
-    assert KEY not in [key for key, _, _ in residency.loaded()]
+    assert KEY not in [model.key for model in residency.loaded()]
 
 
 def test_an_answer_is_recalled_with_the_same_rows_after_the_model_was_away(scenes):
