@@ -394,6 +394,10 @@ class ForkedResidency(Residency):
     def __init__(self, **options):
         super().__init__("cuda", **options)
 
+    def memory(self) -> Memory:
+        """The models, and no figures of a GPU that this process must not touch."""
+        return Memory("ZeroGPU", models=tuple(self.loaded()))
+
     def machine(self) -> Machine:
         """A whole GPU, whose memory the main process must not ask for."""
         return Machine(self._device, sys.maxsize)

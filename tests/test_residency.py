@@ -745,6 +745,7 @@ def test_zero_gpu_places_models_on_cuda_and_keeps_them():
             assert model.key == key
     assert machine.events == ["load a", "load huge"]
     assert lent.evict() == lent.evict("a") == []
+    assert [model.key for model in lent.memory().models] == ["huge", "a"] and lent.memory().total == 0
     assert lent.status("a").stage == "ready"
 
 
