@@ -19,7 +19,6 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 import app
-from mmexplorer import residency, runtime
 from mmexplorer.errors import Refusal
 from mmexplorer.tabs import server, shell
 
@@ -294,18 +293,3 @@ def test_pictures_that_gradio_cannot_decode_are_refused_in_a_sentence(client, tm
         assert str(caught.value) == shell.UNREADABLE
     assert "Traceback" not in capfd.readouterr().err
     assert client.predict(handle_file(whole), api_name="/size") == "(64, 48)"
-
-
-def test_the_memory_line(monkeypatch):
-    monkeypatch.setattr(residency, "loaded", list)
-    assert shell.memory() == "No model in memory yet"
-    monkeypatch.setattr(residency, "loaded", lambda: [("toy-clip", 6_000_000, False)])
-    monkeypatch.setenv("MMEXPLORER_MEMORY_BUDGET", "4.2GB")
-    assert shell.memory() == "toy-clip in memory, 6 MB of 4.2 GB"
-    monkeypatch.delenv("MMEXPLORER_MEMORY_BUDGET")
-    monkeypatch.setattr(runtime, "device", lambda: "cpu")
-    monkeypatch.setattr(runtime, "memory", lambda _: (994_000_000, 8_000_000_000))
-    monkeypatch.setattr(
-        residency, "loaded", lambda: [("toy-clip", 4_000_000, False), ("toy-clip-hard", 2_000_000, True)]
-    )
-    assert shell.memory() == "2 models in memory, 6 MB of 1.0 GB"

@@ -1,4 +1,4 @@
-"""The parts of the page's frame: its title, memory line and help, and the theme around everything.
+"""The parts of the page's frame: its title and help, and the theme around everything.
 
 System fonts only, one accent colour, and text that keeps WCAG AA contrast in light and dark; nothing is fetched.
 """
@@ -23,24 +23,10 @@ means little. Figures given for them hold for the toy world.</p>
 <p>Set-up, flags and references are in the project's README.</p>
 </div></details>"""
 
-# The page asks how the memory stands every ten seconds, and not while nobody looks at it.
-CLOCK = """
-const tick = () => { if (!document.hidden && element.isConnected) trigger('tick'); };
-setInterval(tick, 10000);
-document.addEventListener('visibilitychange', tick);
-"""
-
 
 def title() -> gr.HTML:
     """The page's only first-level heading and a line below it."""
     return gr.HTML(TITLE, elem_id="mm-title", apply_default_css=False, js_on_load=None)
-
-
-def memory_line(value: str) -> gr.HTML:
-    """A line of markup whose `tick` event says that it is time for a new value."""
-    return gr.HTML(
-        value, html_template="<p>${value}</p>", js_on_load=CLOCK, elem_id="mm-memory", apply_default_css=False
-    )
 
 
 def help_fold() -> gr.HTML:

@@ -25,6 +25,7 @@ from mmexplorer.tabs.embedding_space_session import Shown
 from mmexplorer.tabs.embedding_space_toys import TOY_WORLD, toy_world
 from mmexplorer.tabs.pace import Pace
 from mmexplorer.tabs.status import loading, message, saying_how_it_ends, told
+from mmexplorer.tabs.this_machine import from_this_machine
 
 OUTPUTS = ("status", "map", "gallery", "class_column", "actions", "chosen", "shown")
 NOTHING_OPEN = message("Nothing is open yet; choose a collection and press Open.", "note")
@@ -69,7 +70,7 @@ def opener(local: bool) -> Callable:
         kind, files, path, model, method, dimensions, centred, near, spread, metric, seed, shown, request: gr.Request
     ) -> Iterator[tuple]:
         layout = layout_of(method, dimensions, centred, near, spread, metric, seed)
-        trusted = local and kind == "path" and session.from_this_machine(request)
+        trusted = local and kind == "path" and from_this_machine(request)
         yield from _open(lambda: _source(kind, files, path), model, layout, shown, request, trusted)
 
     return open_chosen

@@ -34,12 +34,6 @@ class Shown:
     folder: Path | None = None
 
 
-def from_this_machine(request: gr.Request) -> bool:
-    """Whether a visitor sits at the machine that serves the page, and not behind a proxy on it."""
-    passed_on = any(name.lower().startswith("x-forwarded") or name.lower() == "forwarded" for name in request.headers)
-    return not passed_on and request.client is not None and request.client.host in ("127.0.0.1", "::1")
-
-
 def new_folder() -> Path:
     """A folder for a visitor's thumbnails, beside the uploads, from where the server hands files to whoever knows."""
     root = Path(get_upload_folder())

@@ -11,11 +11,10 @@ from uuid import uuid4
 
 import gradio as gr
 
-from mmexplorer import residency, runtime
-from mmexplorer.components.shell import help_fold, memory_line, title
+from mmexplorer.components.shell import help_fold, title
 from mmexplorer.errors import Refusal
 from mmexplorer.pictures import MAX_PIXELS
-from mmexplorer.tabs import TABS
+from mmexplorer.tabs import TABS, memory_panel
 from mmexplorer.tabs.status import WENT_WRONG
 from mmexplorer.turns import Caller, caller
 
@@ -78,31 +77,22 @@ def build(*, local: bool = False) -> Frame:
     with Frame(title="mmexplorer", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)) as frame:
         with gr.Row(elem_id="mm-head"):
             title()
-            status = memory_line(memory())
+            status, memory = memory_panel.build(local)
             help_fold()
         with gr.Tabs(elem_id="mm-tabs") as tabs:
             page = Page(status, memory, tabs, local)
             for key, (label, module) in TABS.items():
                 with gr.Tab(label, id=key, elem_id=f"mm-tab-{key}"):
                     import_module(module).build(page)
-        quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-        frame.load(_arrive, None, [tabs, status], **quick)
-        status.tick(memory, None, status, **quick)
+
+        def arrive(request: gr.Request) -> tuple:
+            return _tab_of(request), memory()
+
+        frame.load(arrive, None, [tabs, status], queue=False, show_progress="hidden", api_visibility="private")
     return frame.queue(max_size=QUEUE_SIZE, default_concurrency_limit=HANDLERS_AT_ONCE)
 
 
-def memory() -> str:
-    """What the models in memory take, in a few words; touches no device before the first model did."""
-    loaded = residency.loaded()
-    if not loaded:
-        return "No model in memory yet"
-    taken = sum(size for _, size, _ in loaded)
-    budget = runtime.memory_budget() or taken + runtime.memory(runtime.device())[0]
-    names = loaded[0][0] if len(loaded) == 1 else f"{len(loaded)} models"
-    return f"{names} in memory, {runtime.size_text(taken)} of {runtime.size_text(budget)}"
-
-
-def _arrive(request: gr.Request) -> tuple:
-    """The tab that ?tab= in the address names, and the memory line."""
+def _tab_of(request: gr.Request):
+    """The tab that ?tab= in the address names."""
     tab = request.query_params.get("tab")
-    return gr.Tabs(selected=tab) if tab in TABS else gr.skip(), memory()
+    return gr.Tabs(selected=tab) if tab in TABS else gr.skip()

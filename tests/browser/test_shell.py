@@ -7,7 +7,6 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from mmexplorer import residency
 from mmexplorer.errors import Refusal
 from mmexplorer.tabs import TABS, server, shell
 
@@ -86,27 +85,6 @@ def test_there_is_one_first_heading(visit, address):
     page = visit(address)
     page.get_by_label("Labels").wait_for()
     assert page.get_by_role("heading", level=1).all_inner_texts() == ["mmexplorer"]
-
-
-def test_the_memory_line_follows_the_models_while_somebody_looks(visit, address, monkeypatch):
-    models = [("toy-clip", 6_000_000, False)]
-    monkeypatch.setenv("MMEXPLORER_MEMORY_BUDGET", "1GB")
-    monkeypatch.setattr(residency, "loaded", lambda: models)
-    page = visit(address)
-    page.get_by_text("toy-clip in memory, 6 MB of 1.0 GB").wait_for()
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
-    models.append(("toy-clip-withheld", 6_000_000, False))
-    look = """hidden => {
-        Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
-        document.dispatchEvent(new Event('visibilitychange'));
-    }"""
-    page.evaluate(look, True)
-    page.wait_for_timeout(300)
-    assert asked == []
-    page.evaluate(look, False)
-    page.get_by_text("2 models in memory, 12 MB of 1.0 GB").wait_for()
-    assert len(asked) == 1
 
 
 def test_a_refusal_is_a_toast_and_never_markup(visit, address):

@@ -1,33 +1,12 @@
-"""A visitor's own things in the embedding tab: the folder of thumbnails, and who may name files of this machine."""
+"""A visitor's own things in the embedding tab: the folder of thumbnails."""
 
 import os
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
-import pytest
 from gradio.utils import get_upload_folder
 
 from mmexplorer.tabs import embedding_space_session as session
-
-
-def visitor(host: str | None, **headers: str):
-    return SimpleNamespace(client=host and SimpleNamespace(host=host), headers=headers)
-
-
-@pytest.mark.parametrize(
-    ("host", "headers", "trusted"),
-    [
-        ("127.0.0.1", {}, True),
-        ("::1", {"accept": "text/html"}, True),
-        ("192.168.1.7", {}, False),
-        (None, {}, False),
-        ("127.0.0.1", {"X-Forwarded-For": "10.0.0.1"}, False),
-        ("127.0.0.1", {"forwarded": "for=10.0.0.1"}, False),
-    ],
-)
-def test_only_who_sits_at_the_machine_may_name_its_files(host, headers, trusted):
-    assert session.from_this_machine(visitor(host, **headers)) is trusted
 
 
 def test_thumbnails_lie_where_the_server_may_hand_them_out_and_are_deleted_with_the_session():
