@@ -5,12 +5,23 @@ const fold = element.querySelector("details");
 const find = (selector) => fold.querySelector(selector);
 let clock = null;
 
+// The same answer may come twice, and then the prop does not change.
+function ask(event, data) {
+  find(".said").textContent = "";
+  props.said = "";
+  trigger(event, data);
+}
+
+function answer() {
+  find(".said").textContent = props.said;
+}
+
 function row({ key, label, size, share, used, in_use: busy }, mayUnload) {
   const about = el("div", {}, el("div", { class: "name" }, label), el("div", { class: busy ? "used now" : "used" }, used));
   const bar = el("div", { class: "bar", "aria-hidden": "true" }, el("div", { "--share": share }));
   const button = mayUnload && el("button", {
     type: "button", disabled: busy, "data-key": key, "aria-label": `Unload ${label}`,
-    onclick: () => trigger("evict", { key }),
+    onclick: () => ask("evict", { key }),
   }, "Unload");
   return el("li", {}, about, el("div", { class: "share" }, el("div", { class: "size" }, size), bar), button || null);
 }
@@ -46,9 +57,10 @@ function pace() {
   clock = setInterval(tick, 1000 * (fold.open ? OPEN_SECONDS : FOLDED_SECONDS));
 }
 
-find(".all").addEventListener("click", () => trigger("evict_all"));
+find(".all").addEventListener("click", () => ask("evict_all"));
 fold.addEventListener("toggle", () => {
   pace();
+  find(".said").textContent = "";
   if (fold.open) tick();
 });
 fold.addEventListener("keydown", (event) => {
@@ -59,4 +71,5 @@ fold.addEventListener("keydown", (event) => {
 document.addEventListener("visibilitychange", tick);
 pace();
 watch("value", load);
+watch("said", answer);
 load();

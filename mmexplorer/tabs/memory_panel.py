@@ -16,7 +16,6 @@ from mmexplorer.errors import Refusal
 from mmexplorer.presets import preset
 from mmexplorer.residency import Loaded, Memory
 from mmexplorer.runtime import size_text
-from mmexplorer.tabs.status import toast
 from mmexplorer.tabs.this_machine import from_this_machine
 
 NOTHING = "No model in memory yet"
@@ -39,11 +38,13 @@ def build(local: bool) -> tuple[gr.HTML, Callable[[], str]]:
         fresh = refresh()
         return gr.skip() if fresh == shown else fresh
 
-    def evict(event: gr.EventData, request: gr.Request) -> str:
-        return _asked(lambda: unload(event), local, request, refresh)
+    def evict(event: gr.EventData, request: gr.Request) -> gr.HTML:
+        said = _refused(lambda: unload(event), local, request)
+        return gr.HTML(refresh(), said=said)
 
-    def evict_all(request: gr.Request) -> str:
-        return _asked(unload_all, local, request, refresh)
+    def evict_all(request: gr.Request) -> gr.HTML:
+        said = _refused(unload_all, local, request)
+        return gr.HTML(refresh(), said=said)
 
     panel = memory_panel(refresh(), elem_id="mm-memory")
     quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -85,15 +86,15 @@ def unload_all() -> None:
         )
 
 
-def _asked(work: Callable[[], None], local: bool, request: gr.Request, refresh: Callable[[], str]) -> str:
-    """The panel's value after work() that only some visitors may ask for; a refusal is told for a moment."""
+def _refused(work: Callable[[], None], local: bool, request: gr.Request) -> str:
+    """Why work(), which only some visitors may ask for, was not done; nothing if it was."""
     try:
         if not (local and from_this_machine(request)):
             raise Refusal(NOT_YOURS)
         work()
     except Refusal as refusal:
-        toast(refusal)
-    return refresh()
+        return str(refusal)
+    return ""
 
 
 def _line(memory: Memory) -> str:

@@ -44,14 +44,6 @@ class Models:
 
 
 @pytest.fixture
-def toasts(monkeypatch):
-    """The sentences that were shown for a moment."""
-    said = []
-    monkeypatch.setattr(gr, "Warning", lambda text, **_: said.append(text))
-    return said
-
-
-@pytest.fixture
 def models(monkeypatch):
     """Three models, of which one is in use."""
     three = Models(CLIP, LLAVA, Loaded("toy-diffusion", 30_000_000, False))
@@ -79,6 +71,12 @@ def key(value):
 
 def keys(value):
     return [model["key"] for model in json.loads(value)["models"]]
+
+
+def answer(update):
+    """The keys that a listener leaves, and what it says."""
+    values = update.constructor_args
+    return keys(values["value"]), values["said"]
 
 
 # What it says --------------------------------------------------------------------------------------------------------
@@ -150,33 +148,35 @@ def test_nothing_is_sent_while_nothing_has_changed(models, panel):
     assert keys(tick(first)) == ["toy-llava", "toy-clip"]
 
 
-def test_a_model_is_unloaded_at_the_machine_itself(models, panel, toasts):
-    assert keys(panel(True).evict(key("toy-clip"), HERE)) == ["toy-diffusion", "toy-llava"]
-    assert toasts == []
+def test_a_model_is_unloaded_at_the_machine_itself(models, panel):
+    assert answer(panel(True).evict(key("toy-clip"), HERE)) == (["toy-diffusion", "toy-llava"], "")
 
 
 @pytest.mark.parametrize("value", ["toy-clip-hard", "no such", "", None, 3, ["toy-clip"], {"a": 1}])
-def test_what_is_not_loaded_cannot_be_unloaded(models, panel, toasts, value):
-    assert len(keys(panel(True).evict(key(value), HERE))) == 3
-    assert toasts == [GONE]
-    panel(True).evict(SimpleNamespace(), HERE)  # an event without any data
-    assert toasts == [GONE, GONE]
+def test_what_is_not_loaded_cannot_be_unloaded(models, panel, value):
+    left, said = answer(panel(True).evict(key(value), HERE))
+    assert len(left) == 3 and said == GONE
 
 
-def test_what_is_in_use_stays_and_that_is_said(models, panel, toasts):
-    assert len(keys(panel(True).evict(key("toy-llava"), HERE))) == 3
-    assert toasts == ["It is in use."]
+def test_an_event_without_data_unloads_nothing(models, panel):
+    left, said = answer(panel(True).evict(SimpleNamespace(), HERE))
+    assert len(left) == 3 and said == GONE
 
 
-def test_unload_all_leaves_what_is_in_use_and_says_so(models, panel, toasts):
-    assert keys(panel(True).evict_all(HERE)) == ["toy-llava"]
-    assert toasts == [f"{preset('toy-llava').label} is in use, so not everything was unloaded."]
+def test_what_is_in_use_stays_and_that_is_said(models, panel):
+    left, said = answer(panel(True).evict(key("toy-llava"), HERE))
+    assert len(left) == 3 and said == "It is in use."
+
+
+def test_unload_all_leaves_what_is_in_use_and_says_so(models, panel):
+    sentence = f"{preset('toy-llava').label} is in use, so not everything was unloaded."
+    assert answer(panel(True).evict_all(HERE)) == (["toy-llava"], sentence)
     models.models.clear()
-    assert keys(panel(True).evict_all(HERE)) == [] and len(toasts) == 1
+    assert answer(panel(True).evict_all(HERE)) == ([], "")
 
 
 @pytest.mark.parametrize(("local", "visitor"), [(False, HERE), (True, ELSEWHERE), (False, ELSEWHERE)])
-def test_strangers_unload_nothing_whatever_they_send(models, panel, toasts, local, visitor):
-    assert len(keys(panel(local).evict(key("toy-clip"), visitor))) == 3
-    assert len(keys(panel(local).evict_all(visitor))) == 3
-    assert toasts == [NOT_YOURS, NOT_YOURS]
+def test_strangers_unload_nothing_whatever_they_send(models, panel, local, visitor):
+    for update in (panel(local).evict(key("toy-clip"), visitor), panel(local).evict_all(visitor)):
+        left, said = answer(update)
+        assert len(left) == 3 and said == NOT_YOURS
