@@ -88,13 +88,18 @@ def _scores(asked: Asked) -> Generator[tuple, None, str]:
     presets = [preset(key) for key in asked.models]
     started = time.perf_counter()
 
+    def scored(key: str) -> Classification:
+        return zero_shot.classify(asked.pictures, asked.labels, model=key, templates=asked.templates)
+
+    # Whoever stops leaves the line, or ends fetching and loading; the scoring itself is short.
     def work(stop) -> tuple[list[Classification], tuple[str, ...]]:
-        answers = []
-        for key in asked.models:
-            with residency.use(key, stop):  # fetching and loading can be stopped; the scoring itself is short
-                pass
-            answers.append(zero_shot.classify(asked.pictures, asked.labels, model=key, templates=asked.templates))
-        return answers, _cut(asked)
+        first, *others = asked.models
+        with residency.use(first, stop):
+            answers, cut = [scored(first)], _cut(asked)
+        for key in others:
+            with residency.use(key, stop):
+                answers.append(scored(key))
+        return answers, cut
 
     answers, cut = yield from told(work, lambda: loading(presets), _show)
     seconds = time.perf_counter() - started
@@ -122,11 +127,12 @@ def _heatmaps(asked: Asked, which: int, method: str, contrast: bool, truths: dic
 
     def work(stop) -> Grounding:
         labels = asked.labels
-        if len(labels) > zero_shot.MAX_GROUNDED:
-            cosines = zero_shot.classify(picture, labels, **shared).cosines[0]
-            best = sorted(np.argsort(-cosines, kind="stable")[: zero_shot.MAX_GROUNDED])
-            labels = tuple(labels[i] for i in best)
-        return zero_shot.ground_labels(picture, labels, method=method, contrast=contrast, **shared)
+        with residency.use(asked.models[0], stop):
+            if len(labels) > zero_shot.MAX_GROUNDED:
+                cosines = zero_shot.classify(picture, labels, **shared).cosines[0]
+                best = sorted(np.argsort(-cosines, kind="stable")[: zero_shot.MAX_GROUNDED])
+                labels = tuple(labels[i] for i in best)
+            return zero_shot.ground_labels(picture, labels, method=method, contrast=contrast, **shared)
 
     grounding = yield from told(work, lambda: loading([preset(asked.models[0])], "Drawing heatmaps."), _show)
     truth = truth_of(grounding.image, truths)
@@ -143,7 +149,8 @@ def _steps(asked: Asked) -> Iterator[tuple]:
         return
 
     def work(stop):
-        return zero_shot.trace(asked.pictures[0], asked.labels, model=asked.models[0], templates=asked.templates)
+        with residency.use(asked.models[0], stop):
+            return zero_shot.trace(asked.pictures[0], asked.labels, model=asked.models[0], templates=asked.templates)
 
     trace = yield from told(work, lambda: loading([preset(asked.models[0])], "Writing down the steps."), _show)
     yield only(walk=steps_payload(trace))
