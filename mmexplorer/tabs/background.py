@@ -10,12 +10,16 @@ from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from mmexplorer.turns import MOST_OF_ALL
+
 Result = TypeVar("Result")
 
-# Threads are kept, since in each new one a small model's answer takes several times as long.
-WORKERS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="work")
+# Threads are kept, since in each new one a small model's answer takes several times as long. All jobs that may stand in
+# line for a device have theirs, and there are as many again for what needs none.
+WORKERS = ThreadPoolExecutor(max_workers=2 * MOST_OF_ALL, thread_name_prefix="work")
 PATIENCE = 0.25  # seconds of silence before the first word; what is quicker needs none
 PERIOD = 0.3
+LONGEST_PERIOD = 1.2  # of a status that stays the same: many may be waiting, and telling each costs time too
 
 
 def with_status(
@@ -41,13 +45,19 @@ def with_status(
 
     WORKERS.submit(contextvars.copy_context().run, run)
     try:
-        wait = PATIENCE
+        wait, last = PATIENCE, None
         while not done.wait(wait):
-            wait = PERIOD
-            yield status()
+            said = status()
+            wait, last = longer(wait) if said == last else PERIOD, said
+            yield said
     finally:
         if not done.is_set():  # the generator was closed; what comes after finished work may use the same event
             stop.set()
     if "error" in outcome:
         raise outcome["error"]
     return outcome["result"]
+
+
+def longer(period: float) -> float:
+    """How long to wait after a period in which nothing new was to be said."""
+    return min(2 * period, LONGEST_PERIOD)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 
-from mmexplorer.tabs.background import PATIENCE, PERIOD, WORKERS
+from mmexplorer.tabs.background import PATIENCE, PERIOD, WORKERS, longer
 
 Event = TypeVar("Event")
 PAUSE = 0.1  # seconds between two updates of the page
@@ -19,7 +19,7 @@ def newest(
 ) -> Generator[Event | None, None, Event | None]:
     """Iterates over events(stop) in a thread and yields the newest, at least every 0.3 s; returns the last one.
 
-    While there is no first event it yields None, so that the caller can say what it is waiting for.
+    While there is no first event it yields None, more and more seldom, so that the caller can say what it waits for.
     Raises what the iterator raises. Closing the generator sets `stop` and does not wait for the thread to end, because
     Gradio closes generators on its event loop; the iterator is closed by its own thread.
     """
@@ -48,7 +48,7 @@ def newest(
                 break
             fresh.clear()
             yield last[0]  # also when there is none or no newer one: Gradio can close a generator only where it yields
-            wait = PERIOD
+            wait = longer(wait) if last[0] is None else PERIOD
             if is_new:
                 over.wait(PAUSE)  # the pause ends early with the answer
     finally:

@@ -20,9 +20,13 @@ from mmexplorer.components import shell as look
 from mmexplorer.errors import Refusal
 from mmexplorer.explore.experiments import ASSETS
 from mmexplorer.tabs import shell
+from mmexplorer.turns import MOST_OF_ALL
 
 # Open connections and running answers get this long to finish when the app is told to end.
 FAREWELL_SECONDS = 0.3
+# Handlers that run at once, each in a thread: those of a full line, those of the API's endpoints, which are fewer, and
+# as many again for clicks that need no device and so must not wait for those that do.
+HANDLERS = 3 * MOST_OF_ALL
 
 
 def launch(page: gr.Blocks, host: str, port: int | None, *, share: bool = False, inbrowser: bool = False) -> None:
@@ -43,6 +47,7 @@ def launch(page: gr.Blocks, host: str, port: int | None, *, share: bool = False,
         ssr_mode=False,
         pwa=False,
         enable_monitoring=False,
+        max_threads=HANDLERS,
         state_session_capacity=1_000,  # what a visitor has open takes memory until the session ends
     )
 

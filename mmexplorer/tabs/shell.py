@@ -16,15 +16,16 @@ from mmexplorer.errors import Refusal
 from mmexplorer.pictures import MAX_PIXELS
 from mmexplorer.tabs import TABS, memory_panel
 from mmexplorer.tabs.status import WENT_WRONG
-from mmexplorer.turns import Caller, caller
+from mmexplorer.turns import MOST_OF_ALL, Caller, caller
 
 UNREADABLE = (
     "What was sent could not be read; a picture must be a whole PNG, JPEG, WebP, GIF, BMP or TIFF file of at most "
     f"{MAX_PIXELS:,} pixels."
 )
-# Handlers wait for the device's lock, so this bounds threads and not work; together with max_size it bounds a flood.
-HANDLERS_AT_ONCE = 16
-QUEUE_SIZE = 64
+# Handlers wait in the line for the device, where they know their place, and not in Gradio's queue: so there are more of
+# them, of each listener, than the line takes, and those that it refuses say so at once.
+HANDLERS_AT_ONCE = MOST_OF_ALL + 16
+QUEUE_SIZE = 256
 
 
 @dataclass(frozen=True)
