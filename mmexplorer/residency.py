@@ -9,7 +9,6 @@ import importlib.util
 import logging
 import os
 import pkgutil
-import sys
 import threading
 import time
 from collections import OrderedDict
@@ -176,6 +175,11 @@ class Residency:
                 resident.pins -= 1
                 resident.used = time.monotonic()
                 self._changed.notify_all()
+
+    def prepare(self, key: str, stop: threading.Event | None = None) -> None:
+        """Fetch and load what a use of that model would wait for; errors and `stop` as for `use`."""
+        with self.use(key, stop):
+            pass
 
     def status(self, key: str) -> Status:
         """Where the model of that key stands; waits for nothing that loads."""
@@ -384,45 +388,24 @@ class Residency:
         return keys
 
 
-class ForkedResidency(Residency):
-    """The same for ZeroGPU, where a GPU is lent to a fork of the process for the length of a call.
-
-    A model is placed on "cuda" by its first use in the main process and stays; what a fork loads is lost with it. So
-    the app uses every default model once at start, and wraps what computes in `runtime.gpu`.
-    """
-
-    def __init__(self, **options):
-        super().__init__("cuda", **options)
-
-    def memory(self) -> Memory:
-        """The models, and no figures of a GPU that this process must not touch."""
-        return Memory("ZeroGPU", models=tuple(self.loaded()))
-
-    def machine(self) -> Machine:
-        """A whole GPU, whose memory the main process must not ask for."""
-        return Machine(self._device, sys.maxsize)
-
-    def _room(self, device: str | None = None) -> int:
-        return sys.maxsize
-
-    def _too_big(self, preset: Preset, placement: Placement, what: str) -> Refusal:
-        need = runtime.size_text(placement.memory_bytes)
-        return Refusal(f"{preset.label} {what}: it needs about {need} of the GPU lent to it; choose a smaller model.")
-
-    def _drop_unpinned(self, only: str | None = None) -> list[str]:
-        return []
-
-
 def _note_download(attempt: _Attempt, done: int, total: int) -> None:
     detail = f"downloading {runtime.size_text(done)} of {runtime.size_text(total)}"
     attempt.status = Status("downloading", detail, done, total)
 
 
-_default = ForkedResidency() if runtime.zero_gpu() else Residency()
+def _of_this_machine() -> Residency:
+    if not runtime.zero_gpu():
+        return Residency()
+    from mmexplorer.residency_forked import ForkedResidency  # which extends the class above
+
+    return ForkedResidency()
+
+
+_default = _of_this_machine()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_default.forget_threads)
 
 # This process's device, for everybody.
-use, evict = _default.use, _default.evict
+use, prepare, evict = _default.use, _default.prepare, _default.evict
 status, loaded, memory = _default.status, _default.loaded, _default.memory
 machine, placement = _default.machine, _default.placement

@@ -15,7 +15,8 @@ from mmexplorer import hub, placement, residency, runtime, turns
 from mmexplorer.errors import Refusal
 from mmexplorer.placement import CPU, Placement
 from mmexplorer.presets import Preset
-from mmexplorer.residency import ForkedResidency, Residency
+from mmexplorer.residency import Residency
+from mmexplorer.residency_forked import ForkedResidency
 
 BYTES = {"a": 100, "b": 200, "c": 300, "d": 150, "e": 95, "huge": 10_000}
 SECONDS = 10  # that a test waits before it calls a thread stuck
