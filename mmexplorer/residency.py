@@ -181,6 +181,12 @@ class Residency:
         with self.use(key, stop):
             pass
 
+    @contextmanager
+    def held(self, key: str, stop: threading.Event | None = None) -> Iterator[None]:
+        """Stand in line once for all that the block's verbs compute with that model; errors and `stop` as for `use`."""
+        with self.use(key, stop):
+            yield
+
     def status(self, key: str) -> Status:
         """Where the model of that key stands; waits for nothing that loads."""
         preset = self._find(key)
@@ -406,6 +412,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_default.forget_threads)
 
 # This process's device, for everybody.
-use, prepare, evict = _default.use, _default.prepare, _default.evict
+use, held, prepare, evict = _default.use, _default.held, _default.prepare, _default.evict
 status, loaded, memory = _default.status, _default.loaded, _default.memory
 machine, placement = _default.machine, _default.placement

@@ -5,6 +5,8 @@ It does not know what runs in a fork; that is the business of `lending`.
 
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from mmexplorer import runtime
 from mmexplorer.errors import Refusal
@@ -36,6 +38,12 @@ class ForkedResidency(Residency):
         finally:
             with self._changed:
                 self._attempts.pop(key, None)
+
+    @contextmanager
+    def held(self, key: str, stop: threading.Event | None = None) -> Iterator[None]:
+        """Only prepares: each verb stands in line for a GPU of its own."""
+        self.prepare(key, stop)
+        yield
 
     def memory(self) -> Memory:
         """The models, and no figures of a GPU that this process must not touch."""

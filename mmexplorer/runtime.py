@@ -205,10 +205,11 @@ def zero_gpu() -> bool:
     return _is_on("SPACES_ZERO_GPU")
 
 
-def gpu(work: Callable, *, seconds: int = 60) -> Callable:
+def gpu(work: Callable, *, seconds: int | Callable[..., int] = 60) -> Callable:
     """The function itself, or on ZeroGPU the function run in a fork that holds the GPU for at most `seconds`.
 
-    There, arguments and results cross processes: numpy, strings and numbers, no tensors.
+    seconds may be a function of the same arguments. Those and the results cross processes: numpy, strings and numbers,
+    no tensors. `lending` does the rest.
     """
     if not zero_gpu():
         return work

@@ -18,6 +18,7 @@ from mmexplorer import residency, runtime
 from mmexplorer.errors import Refusal
 from mmexplorer.explore.chat_views import ground
 from mmexplorer.hub import Stopped
+from mmexplorer.lending import lent
 from mmexplorer.pictures import PictureSource, open_picture
 from mmexplorer.presets import able, preset
 from mmexplorer.replies import ChatEvent, Reply, TokenChoice, Turn
@@ -135,6 +136,7 @@ def _events(
     yield ChatEvent(reply.text, text_tokens=reply.text_tokens, image_tokens=reply.image_tokens, reply=reply)
 
 
+@lent(lambda asked: 10 + asked["settings"]["max_new_tokens"] / 10)
 def _answered(
     turns: tuple[Turn, ...], model: str, settings: dict, stop: threading.Event | None
 ) -> Generator[ChatEvent, None, Reply]:

@@ -16,10 +16,15 @@ from mmexplorer.errors import Refusal
 from mmexplorer.explore.chat import conversation
 from mmexplorer.explore.chat_views import cells, columns, ground_rows
 from mmexplorer.hub import Stopped
+from mmexplorer.lending import lent
 from mmexplorer.replies import AttendedWord, Attention, Reply
 from mmexplorer.results import Grounding
 
 MAX_DRAWS = 64
+
+
+def _of_reply(asked) -> str:
+    return asked["reply"].model
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ class CausalCheck:
         return len(self.hidden)
 
 
+@lent(15, model=_of_reply)
 def head_maps(
     turns: Sequence, reply: Reply, layer: int, head: int, *, stop: threading.Event | None = None
 ) -> np.ndarray:
@@ -79,6 +85,7 @@ def head_maps(
         return llava_probes.head_rows(chat, said, layer, head).astype(np.float16)
 
 
+@lent(15, model=_of_reply)
 def gradient_maps(turns: Sequence, reply: Reply, word: int, *, stop: threading.Event | None = None) -> np.ndarray:
     """Attention x gradient (layers, I) of the log probability of an answer's word, its number in `attention.words`."""
     from mmexplorer.models import llava_probes
@@ -88,6 +95,7 @@ def gradient_maps(turns: Sequence, reply: Reply, word: int, *, stop: threading.E
         return llava_probes.gradient_rows(chat, said, tokens)
 
 
+@lent(15, model=_of_reply)
 def neutral_rows(turns: Sequence, reply: Reply, *, stop: threading.Event | None = None) -> np.ndarray:
     """Head-mean rows (layers, I) of the prompt's last position if a neutral question stood for the last one."""
     from mmexplorer.models import llava_probes
@@ -97,6 +105,7 @@ def neutral_rows(turns: Sequence, reply: Reply, *, stop: threading.Event | None 
         return llava_probes.neutral_rows(chat, said, opened)
 
 
+@lent(15, model=_of_reply)
 def vision_maps(turns: Sequence, reply: Reply, picture: int, *, stop: threading.Event | None = None) -> Grounding:
     """How the vision tower itself looks at the base view of one picture, layer by layer.
 
@@ -118,6 +127,7 @@ def vision_maps(turns: Sequence, reply: Reply, picture: int, *, stop: threading.
     return replace(grounding, image_share=shares)
 
 
+@lent(15, model=_of_reply)
 def lens(
     turns: Sequence, reply: Reply, picture: int, *, part: str = "base", stop: threading.Event | None = None
 ) -> Lens:
@@ -139,6 +149,7 @@ def lens(
     )
 
 
+@lent(lambda asked: 15 + asked["draws"] / 2 + 2 * len(asked["reply"].ids) / 10, model=_of_reply)
 def causal_check(
     turns: Sequence,
     reply: Reply,

@@ -14,8 +14,9 @@ from PIL import Image
 
 from mmexplorer import residency
 from mmexplorer.drawings import DrawEvent
-from mmexplorer.explore.drawing_asked import Asked, checked, read, settled
+from mmexplorer.explore.drawing_asked import Asked, checked, gpu_seconds, read, settled
 from mmexplorer.explore.drawing_views import ground
+from mmexplorer.lending import lent
 from mmexplorer.presets import able, preset
 
 
@@ -56,6 +57,7 @@ def draw(
     return _events(asked, model, bool(maps), stop)
 
 
+@lent(lambda asked: 5 + len(asked["latents"]) / 2)
 def decode(latents: Sequence[np.ndarray], model: str, stop: threading.Event | None = None) -> tuple[Image.Image, ...]:
     """Predicted clean latents, such as `Step.clean`, as the model's decoder shows them, and not by a linear map alone.
 
@@ -71,6 +73,7 @@ def _events(asked: Asked, model: str, maps: bool, stop: threading.Event | None) 
     yield replace(event, drawing=replace(event.drawing, grounding=ground(event.drawing)))
 
 
+@lent(lambda given: gpu_seconds(given["asked"].steps, given["asked"].width, given["asked"].height))
 def _drawn(asked: Asked, model: str, maps: bool, stop: threading.Event | None) -> Generator[DrawEvent, None, DrawEvent]:
     """The events but the last, with the device held; returns that one, its drawing without the grounding."""
     row = preset(model)

@@ -60,6 +60,12 @@ def checked(
     return asked
 
 
+def gpu_seconds(steps: int | None, width: int | None, height: int | None, pictures: int = 1) -> float:
+    """How many seconds of a lent GPU are asked for: a guess on the safe side, by the work in steps and pixels."""
+    pixels = (width or 1024) * (height or 1024)
+    return 10 + pictures * (steps or 50) * max(pixels / 2**21, 0.05)
+
+
 def settled(painter, asked: Asked, label: str) -> tuple[dict, list[str]]:
     """The settings as a model takes them, and what had to be changed for it."""
     remarks: list[str] = []

@@ -13,8 +13,9 @@ from itertools import pairwise
 from PIL import Image
 
 from mmexplorer import residency
-from mmexplorer.explore.drawing_asked import Asked, read, settled
+from mmexplorer.explore.drawing_asked import Asked, gpu_seconds, read, settled
 from mmexplorer.hub import Stopped
+from mmexplorer.lending import lent
 from mmexplorer.presets import preset
 
 MAX_CELLS = 64
@@ -120,15 +121,10 @@ class _Way:
 def _drawn(
     members: Sequence[_Settled], model: str, texts: dict, stop: threading.Event, way: _Way
 ) -> Generator[CellsEvent, None, tuple[Image.Image, ...]]:
-    """The events of a batch, with the device held, and its pictures; none where it was stopped."""
-    from mmexplorer.models.diffusion_batch import draw_batch
-
+    """The events of a batch and its pictures; none where it was stopped."""
     pictures = ()
     try:
-        with (
-            residency.use(model, stop) as painter,
-            closing(draw_batch(painter, _batch(members), texts, stop)) as events,
-        ):
+        with closing(_batch_events(members, model, texts, stop)) as events:
             for event in events:
                 pictures = event.pictures
                 # Schedulers may take a step more than they were asked for.
@@ -136,6 +132,21 @@ def _drawn(
     except Stopped:
         return ()
     return pictures
+
+
+def _batch_seconds(asked: Mapping) -> float:
+    members = asked["members"]
+    settings = members[0].settings
+    return gpu_seconds(settings["steps"], settings["width"], settings["height"], len(members))
+
+
+@lent(_batch_seconds)
+def _batch_events(members: Sequence[_Settled], model: str, texts: dict, stop: threading.Event) -> Generator:
+    """The events of a batch, with the device held."""
+    from mmexplorer.models.diffusion_batch import draw_batch
+
+    with residency.use(model, stop) as painter, closing(draw_batch(painter, _batch(members), texts, stop)) as events:
+        yield from events
 
 
 def _batch(members: Sequence[_Settled]):
@@ -161,6 +172,7 @@ def _steps(members: Sequence[_Settled]) -> int:
     return members[0].settings["steps"]
 
 
+@lent(5, computes=False)
 def _planned(
     places: Sequence[Place], model: str, stop: threading.Event
 ) -> tuple[list[list[_Settled]], tuple[str, ...]]:

@@ -8,10 +8,9 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from mmexplorer import residency
 from mmexplorer.drawings import Drawing
 from mmexplorer.errors import Refusal
-from mmexplorer.explore.drawing import draw
+from mmexplorer.explore.drawing import decode, draw
 from mmexplorer.explore.drawing_asked import checked
 from mmexplorer.explore.drawing_cells import MAX_CELLS, Cell, CellsEvent, Place, draw_cells
 from mmexplorer.hub import Stopped
@@ -99,8 +98,7 @@ def _predicted(drawing: Drawing, counts: Sequence[int], stop: threading.Event | 
     # Some schedulers ask the network more often than there are steps.
     share = len(drawing.steps) / drawing.settings["steps"]
     early = [min(round(count * share), len(drawing.steps)) for count in counts]
-    with residency.use(drawing.model, stop) as painter:
-        pictures = painter.decode([drawing.steps[number - 1].clean for number in early])
+    pictures = decode([drawing.steps[number - 1].clean for number in early], drawing.model, stop)
     return [
         Cell(0, column, drawing.image if number == len(drawing.steps) else picture, {**drawing.settings, "step": count})
         for column, (count, number, picture) in enumerate(zip(counts, early, pictures, strict=True))

@@ -11,6 +11,7 @@ from PIL import Image
 from mmexplorer import residency
 from mmexplorer.drawings import Drawing
 from mmexplorer.explore.drawing_twins import NO_TWIN, twin
+from mmexplorer.lending import lent
 from mmexplorer.presets import able, preset
 from mmexplorer.toyworld.grade import grade
 from mmexplorer.toyworld.prompts import Item
@@ -74,9 +75,7 @@ def score(drawing: Drawing, *, clip: str | None = None, stop: threading.Event | 
     row = able(clip, "embeds")
     other, remarks = twin(prompt), []
     captions = [prompt, other.text] if other else [prompt]
-    with residency.use(clip, stop) as judge:
-        cosines = judge.embed_texts(captions) @ judge.embed_images([drawing.image])[0]
-        unknown, cut = judge.unknown_words(captions), judge.truncated(captions)
+    cosines, unknown, cut = _judged(clip, drawing.image, captions, stop)
     scores = [clip_score(caption, float(cosine)) for caption, cosine in zip(captions, cosines, strict=True)]
     if unknown:
         listed = ", ".join(f"“{word[:40]}”" for word in unknown[:5])
@@ -96,6 +95,14 @@ def score(drawing: Drawing, *, clip: str | None = None, stop: threading.Event | 
         grade=exact,
         remarks=(*remarks, *why_not),
     )
+
+
+@lent(5, model=lambda asked: asked["clip"])
+def _judged(clip: str, image: Image.Image, captions: list[str], stop: threading.Event | None) -> tuple:
+    """The captions' cosines with the picture, which of their words the model does not know, and which it cuts."""
+    with residency.use(clip, stop) as judge:
+        cosines = judge.embed_texts(captions) @ judge.embed_images([image])[0]
+        return cosines, judge.unknown_words(captions), judge.truncated(captions)
 
 
 def clip_score(caption: str, cosine: float) -> ClipScore:

@@ -22,6 +22,7 @@ from mmexplorer.explore.embedding_cache import EmbeddingCache, PreviewCache, pic
 from mmexplorer.explore.picture_listing import Skipped
 from mmexplorer.explore.picture_locations import location_name, read_location
 from mmexplorer.hub import Stopped
+from mmexplorer.lending import lent
 from mmexplorer.pictures import PictureSource, open_picture
 from mmexplorer.presets import preset
 
@@ -60,13 +61,11 @@ def embed_images(images: PictureSource | Sequence[PictureSource], *, model: str 
     def name(row: int) -> str:
         return "" if single or isinstance(sources[row], str | Path) else f"Picture {row + 1}"
 
-    with residency.use(model) as clip:
-        prepare = clip.preparation()
+    prepare = _preparation(model, None)
     items = _ahead(range(len(sources)), lambda row: _Item(row, pixels=prepare(open_picture(sources[row], name(row)))))
     batches = []
     while batch := list(islice(items, BATCH)):
-        with residency.use(model) as clip:
-            batches.append(clip.embed_prepared([item.pixels for item in batch]))
+        batches.append(_picture_vectors(model, [item.pixels for item in batch], None))
     return np.concatenate(batches)
 
 
@@ -80,8 +79,7 @@ def embed_texts(texts: str | Sequence[str], *, model: str = "toy-clip") -> np.nd
     readable = [text.encode("utf-8", "replace").decode() for text in texts]  # half a surrogate pair is no Unicode
     batches = []
     for start in range(0, len(readable), TEXT_BATCH):
-        with residency.use(model) as clip:
-            batches.append(clip.embed_texts(readable[start : start + TEXT_BATCH]))
+        batches.append(_text_vectors(model, readable[start : start + TEXT_BATCH], None))
     return np.concatenate(batches)
 
 
@@ -167,8 +165,7 @@ def embed_captions(
             missing = {key: text for key, text in zip(keys, batch, strict=True) if found[key] is None}
             known += sum(key not in missing for key in keys)
             if missing:
-                with residency.use(model, stop) as clip:
-                    fresh = dict(zip(missing, clip.embed_texts(list(missing.values())), strict=True))
+                fresh = dict(zip(missing, _text_vectors(model, list(missing.values()), stop), strict=True))
                 cache.keep(fresh)
                 found.update(fresh)
             vectors += [found[key] for key in keys]
@@ -179,6 +176,24 @@ def embed_captions(
     finally:
         cache.close()
     return np.stack(vectors) if vectors else np.empty((0, 0), np.float32)
+
+
+@lent(5, computes=False)
+def _preparation(model: str, stop: threading.Event | None) -> Callable[[Image.Image], np.ndarray]:
+    with residency.use(model, stop) as clip:
+        return clip.preparation()
+
+
+@lent(5)
+def _picture_vectors(model: str, pixels: Sequence[np.ndarray], stop: threading.Event | None) -> np.ndarray:
+    with residency.use(model, stop) as clip:
+        return clip.embed_prepared(pixels)
+
+
+@lent(5)
+def _text_vectors(model: str, texts: Sequence[str], stop: threading.Event | None) -> np.ndarray:
+    with residency.use(model, stop) as clip:
+        return clip.embed_texts(texts)
 
 
 @dataclass
@@ -203,8 +218,7 @@ class _Preparation:
     def __call__(self, picture: Image.Image) -> np.ndarray:
         with self._lock:
             if self._prepare is None:
-                with residency.use(self._model, self._stop) as clip:
-                    self._prepare = clip.preparation()
+                self._prepare = _preparation(self._model, self._stop)
         return self._prepare(picture)
 
 
@@ -253,7 +267,6 @@ def _vectors(items: list[_Item], model: str, cache: EmbeddingCache, stop: thread
     """The vectors of a batch; equal files go through the model once."""
     fresh = {item.key: item.pixels for item in items if item.vector is None}
     if fresh:
-        with residency.use(model, stop) as clip:
-            fresh = dict(zip(fresh, clip.embed_prepared(list(fresh.values())), strict=True))
+        fresh = dict(zip(fresh, _picture_vectors(model, list(fresh.values()), stop), strict=True))
         cache.keep(fresh)
     return [fresh[item.key] if item.vector is None else item.vector for item in items]

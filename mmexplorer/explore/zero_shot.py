@@ -12,6 +12,7 @@ from PIL import Image
 
 from mmexplorer import methods, residency
 from mmexplorer.errors import Refusal
+from mmexplorer.lending import lent
 from mmexplorer.pictures import PictureSource, open_picture
 from mmexplorer.results import Classification, Grounding, Trace, probabilities
 
@@ -36,8 +37,13 @@ def classify(
     Raises Refusal for what cannot be read, is too much, or is missing.
     """
     labels = _labels(labels)
-    templates = _templates(templates, labels)
-    sources = _sources(images)
+    return _classified(model, _sources(images), labels, _templates(templates, labels))
+
+
+@lent(lambda asked: 5 + len(asked["sources"]) / 8 + len(asked["labels"]) * len(asked["templates"]) / 500)
+def _classified(
+    model: str, sources: list[tuple[PictureSource, str]], labels: tuple[str, ...], templates: tuple[str, ...]
+) -> Classification:
     embeddings = []
     for start in range(0, len(sources), PICTURES_AT_ONCE):
         opened = [open_picture(source, name) for source, name in sources[start : start + PICTURES_AT_ONCE]]
@@ -52,7 +58,11 @@ def trace(
 ) -> Trace:
     """The five steps by which `classify` scores one picture, with this picture's own numbers."""
     opened, labels = open_picture(image), _labels(labels)
-    templates = _templates(templates, labels)
+    return _traced(model, opened, labels, _templates(templates, labels))
+
+
+@lent(lambda asked: 5 + len(asked["labels"]) * len(asked["templates"]) / 500)
+def _traced(model: str, opened: Image.Image, labels: tuple[str, ...], templates: tuple[str, ...]) -> Trace:
     with residency.use(model) as clip:
         image_embeddings = clip.embed_images([opened])
         classification, text_embeddings = _score(clip, image_embeddings, labels, templates, model)
@@ -88,6 +98,13 @@ def ground_labels(
     templates = _templates(templates, labels)
     if len(labels) > MAX_GROUNDED:
         raise Refusal(f"Heatmaps are drawn for at most {MAX_GROUNDED} labels at once, and there are {len(labels):,}.")
+    return _grounded(model, opened, labels, method, templates, contrast)
+
+
+@lent(lambda asked: 5 + len(asked["labels"]) / 2)
+def _grounded(
+    model: str, opened: Image.Image, labels: tuple[str, ...], method: str, templates: tuple[str, ...], contrast: bool
+) -> Grounding:
     with residency.use(model) as clip:
         classification, text_embeddings = _score(clip, clip.embed_images([opened]), labels, templates, model)
         maps, layers, image_share = methods.ground(clip, opened, text_embeddings, method=method, contrast=contrast)
@@ -132,7 +149,11 @@ def cut_labels(
 ) -> tuple[str, ...]:
     """The labels whose prompts are longer than the model reads, so that their ends do not count."""
     labels = _labels(labels)
-    templates = _templates(templates, labels)
+    return _cut(model, labels, _templates(templates, labels))
+
+
+@lent(5, computes=False)
+def _cut(model: str, labels: tuple[str, ...], templates: tuple[str, ...]) -> tuple[str, ...]:
     with residency.use(model) as clip:
         cut = [clip.truncated([_prompt(template, label) for label in labels]) for template in templates]
     return tuple(label for label, column in zip(labels, zip(*cut, strict=True), strict=True) if any(column))

@@ -12,6 +12,7 @@ import gradio as gr
 
 from mmexplorer import residency
 from mmexplorer.explore.drawing_asked import MAX_STEPS
+from mmexplorer.lending import lent
 
 OWN = "The model's own"
 EMPTY = "empty is the model's own."
@@ -51,9 +52,14 @@ _known: dict[str, Facts] = {}
 def learn(model: str, stop: threading.Event | None = None) -> Facts:
     """The facts of a model, which is loaded for them where nobody has yet."""
     if model not in _known:
-        with residency.use(model, stop) as painter:
-            _known[model] = Facts(*(getattr(painter, field.name) for field in fields(Facts)))
+        _known[model] = _told(model, stop)
     return _known[model]
+
+
+@lent(5, computes=False)
+def _told(model: str, stop: threading.Event | None) -> Facts:
+    with residency.use(model, stop) as painter:
+        return Facts(*(getattr(painter, field.name) for field in fields(Facts)))
 
 
 def is_known(model: str) -> bool:

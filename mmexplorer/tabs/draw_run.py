@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import gradio as gr
 
+from mmexplorer import runtime
 from mmexplorer.drawings import DrawEvent, Drawing
 from mmexplorer.explore import drawing as explore
 from mmexplorer.figures.film_strip import LiveStrip
@@ -178,7 +179,7 @@ class _Live:
 
     @property
     def decodes(self) -> bool:
-        return preset(self.model).tier == "toy"
+        return preset(self.model).tier == "toy" and not runtime.zero_gpu()  # which would be asked for each of them
 
 
 def _streamed(live: _Live, job: Job) -> Generator[tuple, None, Drawing]:

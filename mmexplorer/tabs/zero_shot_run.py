@@ -94,10 +94,10 @@ def _scores(asked: Asked) -> Generator[tuple, None, str]:
     # Whoever stops leaves the line, or ends fetching and loading; the scoring itself is short.
     def work(stop) -> tuple[list[Classification], tuple[str, ...]]:
         first, *others = asked.models
-        with residency.use(first, stop):
+        with residency.held(first, stop):
             answers, cut = [scored(first)], _cut(asked)
         for key in others:
-            with residency.use(key, stop):
+            with residency.held(key, stop):
                 answers.append(scored(key))
         return answers, cut
 

@@ -9,7 +9,7 @@ import pytest
 
 from mmexplorer import presets
 from mmexplorer.errors import Refusal
-from mmexplorer.explore import drawing, drawing_cells, drawing_early
+from mmexplorer.explore import drawing, drawing_cells
 from mmexplorer.explore.drawing import draw
 from mmexplorer.explore.drawing_between import interpolate
 from mmexplorer.explore.drawing_early import draw_early
@@ -32,7 +32,7 @@ def own_residency(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def lent(own_residency, monkeypatch):
-    for module in (drawing, drawing_cells, drawing_early):
+    for module in (drawing, drawing_cells):
         monkeypatch.setattr(module, "residency", own_residency)
     monkeypatch.setattr(presets, "_PRESETS", tiny.rows())
     yield own_residency
