@@ -41,6 +41,10 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--offline", action="store_true", default=offline, help="use only models that are on this disk")
     budget = given("MMEXPLORER_MEMORY_BUDGET")
     parser.add_argument("--memory-budget", metavar="SIZE", default=budget, help="memory for models, such as 6GB")
+    preload = given("MMEXPLORER_PRELOAD")
+    parser.add_argument(
+        "--preload", metavar="KEYS", default=preload, help="models to load at start, such as toy-clip,toy-llava"
+    )
     show = switched("MMEXPLORER_OPEN")
     parser.add_argument("--open", action="store_true", default=show, help="open the page in the browser")
     return parser
@@ -71,18 +75,22 @@ def main() -> None:
     own = ",".join(filter(None, (given("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1", options.host)))
     os.environ |= {"NO_PROXY": own, "no_proxy": own}
 
-    from mmexplorer import runtime
+    from mmexplorer import preloading, runtime
     from mmexplorer.errors import Refusal
 
     try:
         runtime.memory_budget()
     except Refusal as refusal:
         parser.error(f"argument --memory-budget: {refusal}")
+    try:
+        preload = preloading.named(options.preload)
+    except Refusal as refusal:
+        parser.error(f"argument --preload: {refusal}")
 
     from mmexplorer.tabs import server
 
     try:
-        server.serve(options.host, options.port, share=options.share, inbrowser=options.open)
+        server.serve(options.host, options.port, share=options.share, inbrowser=options.open, preload=preload)
     except Refusal as refusal:
         raise SystemExit(f"mmexplorer: {refusal}") from None
 

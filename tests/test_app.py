@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -94,11 +95,13 @@ def test_a_flag_wins_over_our_variable_which_wins_over_gradios(monkeypatch):
 def test_every_flag_has_a_variable(monkeypatch):
     plain = app.arguments().parse_args([])
     assert (plain.host, plain.port, plain.memory_budget) == ("127.0.0.1", None, None)
-    assert not (plain.share or plain.offline or plain.open)
+    assert not (plain.share or plain.offline or plain.open or plain.preload)
     for name, value in {"SHARE": "1", "OFFLINE": "yes", "OPEN": "true", "MEMORY_BUDGET": "2GB"}.items():
         monkeypatch.setenv(f"MMEXPLORER_{name}", value)
+    monkeypatch.setenv("MMEXPLORER_PRELOAD", "toy-clip")
     options = app.arguments().parse_args([])
     assert options.share and options.offline and options.open and options.memory_budget == "2GB"
+    assert options.preload == "toy-clip"
 
 
 def test_a_space_is_open_to_others_at_a_fixed_port(monkeypatch):
@@ -113,6 +116,7 @@ def test_a_space_is_open_to_others_at_a_fixed_port(monkeypatch):
         (["--port", "abc"], "'abc' is not a port; ports are numbers from 1 to 65535"),
         (["--port", "65536"], "'65536' is not a port"),
         (["--memory-budget", "lots"], "'lots' is not a size; write it like 6GB or 512MB."),
+        (["--preload", "toy-clip,nothing"], "argument --preload: There is no model called 'nothing'; try "),
         (["--offline", "--share"], "--share needs the network, which --offline forbids."),
         (["--colour", "red"], "unrecognized arguments: --colour red"),
     ],
@@ -194,6 +198,14 @@ def test_starting_imports_nothing_heavy_and_contacts_nobody(monkeypatch):
     assert config["analytics_enabled"] is False
     public = {d["api_name"] for d in config["dependencies"] if d["api_visibility"] == "public"}
     assert public == {"chat", "classify", "draw", "ground_labels", "embed", "project", "search"}
+
+
+def test_models_named_at_the_start_are_loaded_while_nobody_asks():
+    with started("--stand-in", "--preload", "toy-clip", "--port", str(free_port())) as (process, _):
+        deadline = time.monotonic() + 60
+        while "mmexplorer.models.clip" not in ask(process)["modules"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
 
 
 def test_offline_reaches_the_libraries():

@@ -12,10 +12,12 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Sequence
 
 import gradio as gr
 from gradio.tunneling import CURRENT_TUNNELS
 
+from mmexplorer import preloading, runtime
 from mmexplorer.components import shell as look
 from mmexplorer.errors import Refusal
 from mmexplorer.explore.experiments import ASSETS
@@ -52,16 +54,23 @@ def launch(page: gr.Blocks, host: str, port: int | None, *, share: bool = False,
     )
 
 
-def serve(host: str, port: int | None, *, share: bool = False, inbrowser: bool = False) -> None:
+def serve(
+    host: str, port: int | None, *, share: bool = False, inbrowser: bool = False, preload: Sequence[str] = ()
+) -> None:
     """Serves the page until SystemExit, raised by a signal handler, and then ends the process with status 0.
 
-    Without a port it takes the first free one from 7860. Raises Refusal if the address cannot be listened on.
+    Without a port it takes the first free one from 7860. `preload` are the models that `preloading` is to load. Raises
+    Refusal if the address cannot be listened on.
     """
     check_address(host, port)
     page = shell.build(local=not share and _is_loopback(host))
     try:
+        if runtime.zero_gpu():
+            preloading.load(preload)
         launch(page, host, port, share=share, inbrowser=inbrowser)
         print(f"mmexplorer is at {page.local_url.rstrip('/')} - Ctrl-C ends it", flush=True)
+        if preload and not runtime.zero_gpu():
+            preloading.load_in_background(preload)
         while True:
             time.sleep(3600)
     except OSError as error:  # somebody else was quicker, or every port is taken

@@ -127,7 +127,7 @@ def _heatmaps(asked: Asked, which: int, method: str, contrast: bool, truths: dic
 
     def work(stop) -> Grounding:
         labels = asked.labels
-        with residency.use(asked.models[0], stop):
+        with residency.held(asked.models[0], stop):
             if len(labels) > zero_shot.MAX_GROUNDED:
                 cosines = zero_shot.classify(picture, labels, **shared).cosines[0]
                 best = sorted(np.argsort(-cosines, kind="stable")[: zero_shot.MAX_GROUNDED])
@@ -149,7 +149,7 @@ def _steps(asked: Asked) -> Iterator[tuple]:
         return
 
     def work(stop):
-        with residency.use(asked.models[0], stop):
+        with residency.held(asked.models[0], stop):
             return zero_shot.trace(asked.pictures[0], asked.labels, model=asked.models[0], templates=asked.templates)
 
     trace = yield from told(work, lambda: loading([preset(asked.models[0])], "Writing down the steps."), _show)
