@@ -64,7 +64,7 @@ def lent(
             residency.prepare(key, asked.get("stop"))
             length = seconds(asked) if callable(seconds) else seconds
             if residency.status(key).stage != "ready":
-                length += preset(key).memory_bytes / LOADING_BYTES_PER_SECOND
+                length += preset(key).disk_bytes / LOADING_BYTES_PER_SECOND
             return round(min(max(length, LEAST_SECONDS), MOST_SECONDS))
 
         @wraps(work)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mmexplorer import presets
+from mmexplorer import placement, presets
 from mmexplorer.errors import Refusal
 from mmexplorer.residency_forked import ForkedResidency
 
@@ -34,7 +34,8 @@ def test_what_is_in_memory_is_not_fetched_again():
     with lent.use("toy-clip"):
         lent.prepare("toy-clip")
     assert fetched == ["toy-clip"]
-    assert presets.preset("toy-clip").memory_bytes == lent.loaded()[0][1]
+    [loaded] = lent.loaded()
+    assert loaded.memory_bytes == placement.memory_bytes(presets.preset("toy-clip"), 32)
 
 
 def test_a_refusal_of_the_hub_comes_through_and_the_next_one_starts_over():
