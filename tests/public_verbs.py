@@ -136,7 +136,7 @@ def main(file: str) -> None:
         before = len(forks)
         answer = ask()
         answers[name] = (len(forks) - before, pickle.dumps(answer))
-    loaded = sorted(key for key, *_ in residency.loaded())
+    loaded = sorted(model.key for model in residency.loaded())
     Path(file).write_bytes(pickle.dumps({"answers": answers, "loaded": loaded}))
 
 

@@ -35,11 +35,14 @@ def wire(model: gr.Dropdown, facts: gr.HTML, ability: str, *, local: bool) -> No
         else:
             yield about(keys) + offer(ability, keys)
 
+    def list_again() -> gr.Dropdown:
+        """The list with what was downloaded since the app was started."""
+        return gr.Dropdown(model_choice.choices(ability))
+
     # Through the queue, which a generator needs.
     gr.on(None, tell, model, facts, show_progress="hidden", api_visibility="private")
-    # What was downloaded since the app was started; without inputs, so only as the page loads.
-    gr.on(None, lambda: gr.Dropdown(model_choice.choices(ability)), None, model, queue=False, show_progress="hidden",
-          api_visibility="private")  # fmt: skip
+    # Without inputs, so only as the page loads.
+    gr.on(None, list_again, None, model, queue=False, show_progress="hidden", api_visibility="private")
 
 
 def about(chosen: str | Sequence[str]) -> str:
