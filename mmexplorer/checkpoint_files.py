@@ -4,7 +4,7 @@ Only safetensors, configuration and tokenizer files. Knows folders, nothing of t
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from itertools import product
@@ -28,6 +28,7 @@ WEIGHTS = tuple(
     f"{name}{end}"
     for name, end in product(("model", "diffusion_pytorch_model"), (".safetensors", "-?????-of-?????.safetensors"))
 )
+MODEL_WEIGHTS = tuple(name for name in WEIGHTS if name.startswith("model"))
 INDICES = ("model.safetensors.index.json", "diffusion_pytorch_model.safetensors.index.json")
 
 
@@ -59,7 +60,7 @@ class Layout:
     def damage(self, folder: Path) -> str:
         """What is wrong with the files of a checkpoint, empty if they are whole."""
         try:
-            index = self._read_index(folder)
+            index = self._read_index(folder / self.index)
         except (OSError, ValueError):
             return f"{self.index} cannot be read"
         filled = {file.parent.name for file in self.weight_files(folder)}
@@ -67,6 +68,12 @@ class Layout:
         missing = [name for name in NETWORKS if index.get(name) not in (None, [None, None]) and name not in filled]
         if missing or not filled:
             return f"{missing[0]} is missing" if missing else "model.safetensors is missing"
+        try:
+            shards = list(self._shards(folder))
+        except (OSError, ValueError, AttributeError):
+            return "the list of its weights cannot be read"
+        if lost := next((name for name in shards if not (folder / name).is_file()), ""):
+            return f"{lost} is missing"
         for file in self.weight_files(folder):
             try:
                 with safe_open(file, framework="numpy"):  # reads the header and holds it against the file's length
@@ -77,10 +84,14 @@ class Layout:
 
     def says(self, folder: Path) -> str:
         """What the checkpoint is, in its own words."""
-        return str(self._read_index(folder).get(self.kind))
+        return self.kind_in(folder / self.index)
 
-    def _read_index(self, folder: Path) -> dict:
-        index = json.loads((folder / self.index).read_text(encoding="utf-8"))
+    def kind_in(self, index: Path) -> str:
+        """The same of a file that is an index, whatever its name; OSError or ValueError where it cannot be read."""
+        return str(self._read_index(index).get(self.kind))
+
+    def _read_index(self, file: Path) -> dict:
+        index = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(index, dict):
             raise ValueError(f"{self.index} holds no object.")
         return index
@@ -89,13 +100,23 @@ class Layout:
         """The files of a folder that hold tensors."""
         return [file for pattern in self.weights for file in sorted(folder.glob(pattern))]
 
+    def _shards(self, folder: Path) -> Iterator[str]:
+        """The names of weights that come in several files, as their index lists them."""
+        for place in {Path(pattern).parent for pattern in self.weights}:
+            for index in INDICES:
+                whole = folder / place / index.removesuffix(".index.json")
+                if whole.is_file() or not (folder / place / index).is_file():
+                    continue
+                listed = json.loads((folder / place / index).read_text(encoding="utf-8")).get("weight_map", {})
+                yield from sorted({str(place / name) for name in listed.values()})
+
 
 _MODEL = (
     "config.json",
     "generation_config.json",
     "chat_template.json",
     "chat_template.jinja",
-    "model*.safetensors",
+    *MODEL_WEIGHTS,
     "model.safetensors.index.json",
     "preprocessor_config.json",
     "processor_config.json",
@@ -111,7 +132,7 @@ _PIPELINE = (
     *_NETWORKS,
 )
 
-MODEL = Layout(_MODEL, ("model*.safetensors",), "config.json", "model_type")
+MODEL = Layout(_MODEL, MODEL_WEIGHTS, "config.json", "model_type")
 PIPELINE = Layout(_PIPELINE, _NETWORKS, "model_index.json", "_class_name")
 LAYOUTS = {"diffusion": PIPELINE}
 INDEX_FILES = tuple(form.index for form in (PIPELINE, MODEL))

@@ -1,43 +1,38 @@
 """Checkpoints on disk: is it here and intact, how much is missing, fetch it with progress, say what went wrong.
 
 Only safetensors, configuration and tokenizer files, at the pinned revision. Looks on the disk first, so a checkpoint
-that is here never waits for the network. HF_ENDPOINT, HF_HOME and HF_HUB_CACHE are honoured as huggingface_hub does.
-The module does not know how a model is built or where it will run.
+that is here never waits for the network. HF_ENDPOINT, HF_HOME, HF_HUB_CACHE and HF_TOKEN mean what they mean to
+huggingface_hub. The module does not know how a model is built or where it will run.
 """
 
-import errno
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from huggingface_hub import HfApi, constants, snapshot_download, try_to_load_from_cache
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from huggingface_hub import constants
 
-from mmexplorer import runtime
+from mmexplorer import hub_files, runtime
 from mmexplorer.checkpoint_files import layout
 from mmexplorer.errors import Refusal
+from mmexplorer.hub_faults import no_space, refusal
+from mmexplorer.hub_files import HubFile
+from mmexplorer.hub_transfer import Stopped, attended, transfer
 from mmexplorer.presets import MODEL_TYPES, Preset
 
+__all__ = ["ANSWER_SECONDS", "Stopped", "fetch", "here", "missing_bytes"]
+
+# The list of files is waited for so long, looking up the Hub's address included.
 ANSWER_SECONDS = 10
 
 Progress = Callable[[int, int], None]
 
 
-class Stopped(Refusal):
-    """The visitor stopped it."""
-
-
 def here(preset: Preset) -> Path | None:
     """The checkpoint's folder if every file is on this disk and the weights are whole, else None; no network."""
     folder = _folder(preset)
-    return folder if folder is not None and not layout(preset.family).damage(folder) else None
+    return folder if folder.is_dir() and not layout(preset.family).damage(folder) else None
 
 
 def missing_bytes(preset: Preset) -> int:
@@ -46,120 +41,85 @@ def missing_bytes(preset: Preset) -> int:
         return 0
     _refuse_if_unreachable(preset)
     try:
-        return sum(_missing(preset).values())
-    except (OSError, ValueError) as error:
+        wanting = _wanting(preset, threading.Event())
+    except Refusal:
+        raise
+    except Exception as error:
         raise refusal(preset, error) from error
+    return sum(file.size for file in wanting) - sum(_begun(preset, wanting).values())
 
 
 def fetch(preset: Preset, progress: Progress = lambda done, total: None, stop: threading.Event | None = None) -> Path:
     """The checkpoint's folder, downloaded first if it is not whole on this disk.
 
-    progress(bytes done, bytes to fetch) is called from worker threads. Setting `stop` ends the download at the next
-    block with Stopped; finished files stay for the next time, a broken-off file starts anew. Every other fault is a
-    Refusal whose sentence names the checkpoint and what would help.
+    progress(bytes done, bytes in all) is called now and then, by the calling thread, and counts the files that were
+    not complete; of these, what an earlier try brought is done from the start. Setting `stop` ends the download with
+    Stopped. Every other fault is a Refusal whose sentence names the checkpoint and what would help. In both cases the
+    next try goes on where this one ended.
     """
     folder = here(preset)
     if folder is None:
         _refuse_if_unreachable(preset)
         try:
-            folder = _download(preset, progress, stop or threading.Event())
+            _download(preset, progress, stop or threading.Event())
         except Refusal:
             raise
-        # What huggingface_hub raises on purpose is an OSError, a ValueError or an httpx error, which is an Exception.
+        # Networks fail with the errors of the library that huggingface_hub happens to use.
         except Exception as error:
             raise refusal(preset, error) from error
+        folder = _folder(preset)
         if damage := layout(preset.family).damage(folder):
-            raise Refusal(f"{preset.label} arrived damaged ({damage}); run it again to download it anew.")
-    _refuse_other_family(preset, folder)
+            raise Refusal(f"{preset.label} arrived damaged ({damage}); run it again to fetch anew what is wrong.")
+    _refuse_other_family(preset, folder / layout(preset.family).index)
     return folder
 
 
-def _download(preset: Preset, progress: Progress, stop: threading.Event) -> Path:
-    missing = _missing(preset)
-    wanted = sum(missing.values())
-    cache = Path(constants.HF_HUB_CACHE)
-    parent = next(folder for folder in (cache, *cache.parents) if folder.exists())
-    if (free := shutil.disk_usage(parent).free) < wanted:
-        raise _no_space(preset, wanted, free)
-    meter = _meter(lambda done: progress(min(done, wanted), wanted), stop)
-    progress(0, wanted)
-    folder = _snapshot(preset, tqdm_class=meter, force_download=_folder(preset) is not None)
-    progress(wanted, wanted)
-    return folder
+def _download(preset: Preset, progress: Progress, stop: threading.Event) -> None:
+    files = _announced(preset, stop)
+    wanting = hub_files.missing(preset, files)
+    for file in wanting:
+        hub_files.discard(preset, file)
+    done = _begun(preset, wanting)
+    total = sum(file.size for file in wanting)
+    _refuse_without_space(preset, total - sum(done.values()))
+
+    def beat() -> None:
+        progress(sum(done.values()), total)
+
+    def bring(some: Sequence[HubFile]) -> None:
+        largest_first = sorted(some, key=lambda file: -file.size)
+        works = [partial(transfer, preset, file, partial(done.__setitem__, file.name)) for file in largest_first]
+        attended(works, stop, beat)
+
+    beat()
+    index = next((file for file in files if file.name == layout(preset.family).index), None)
+    if index in wanting:
+        # First, as a model of another family can be told by it, and put in place last, as the sign of completeness.
+        bring([index])
+        _refuse_other_family(preset, hub_files.blob(preset, index))
+    bring([file for file in wanting if file is not index])
+    for file in sorted(files, key=lambda file: file is index):
+        hub_files.put_in_place(preset, file)
+    beat()
 
 
-def _snapshot(preset: Preset, **options) -> Path:
-    # Over plain HTTP the meter is called between blocks, which is where `stop` can end the transfer; Xet moves bytes
-    # outside Python. huggingface_hub has no argument for the choice, only this constant (HF_HUB_DISABLE_XET).
-    constants.HF_HUB_DISABLE_XET = True
-    patterns = list(layout(preset.family).patterns)
-    return Path(snapshot_download(preset.source, revision=preset.revision, allow_patterns=patterns, **options))
+def _announced(preset: Preset, stop: threading.Event) -> tuple[HubFile, ...]:
+    [files] = attended([lambda over: hub_files.announced(preset, ANSWER_SECONDS)], stop, seconds=ANSWER_SECONDS)
+    return files
 
 
-def _folder(preset: Preset) -> Path | None:
-    """The folder with every file in place, whether or not the files are whole."""
-    if preset.is_local:
-        return preset.path if (preset.path / layout(preset.family).index).is_file() else None
-    try:
-        folder = _snapshot(preset, local_files_only=True)
-    except LocalEntryNotFoundError:  # nothing here, or (a subclass) only a part
-        return None
-    return folder if layout(preset.family).found(folder) else None
+def _wanting(preset: Preset, stop: threading.Event) -> list[HubFile]:
+    return hub_files.missing(preset, _announced(preset, stop))
 
 
-def _missing(preset: Preset) -> dict[str, int]:
-    """Name and bytes of each file that a download would fetch."""
-    # Asked before anything else because this request is made once, where snapshot_download asks a Hub that is down
-    # again and again for 23 seconds.
-    answer = HfApi().model_info(preset.source, revision=preset.revision, files_metadata=True, timeout=ANSWER_SECONDS)
-    files = {
-        file.rfilename: file.size or 0
-        for file in answer.siblings or ()
-        if layout(preset.family).files_among([file.rfilename])
-    }
-    if not any(name.endswith(".safetensors") for name in files):
-        raise Refusal(f"{preset.label} has no safetensors weights at its pinned revision, and no others are loaded.")
-    if _folder(preset) is not None:  # complete, so it is asked for because it is damaged: all of it comes again
-        return files
-    return {
-        name: size
-        for name, size in files.items()
-        if not isinstance(try_to_load_from_cache(preset.source, name, revision=preset.revision), str)
-    }
+def _begun(preset: Preset, files: Sequence[HubFile]) -> dict[str, int]:
+    """Name and bytes of what an earlier try brought of each file."""
+    sizes = {file: hub_files.size_on_disk(hub_files.partial(hub_files.blob(preset, file))) for file in files}
+    return {file.name: min(size, file.size) for file, size in sizes.items()}
 
 
-def _meter(report: Callable[[int], None], stop: threading.Event) -> type:
-    """A class that takes tqdm's place in huggingface_hub: reports bytes over all files, raises Stopped on `stop`."""
-    lock = threading.Lock()
-    bars = []
-
-    class Meter:
-        def __init__(self, *_, total: int | None = None, initial: int = 0, unit: str = "it", **__):
-            self.n, self.total = initial, total
-            self.format_dict = {}
-            if unit == "B":  # one bar counts bytes received, one bytes written, a third counts files
-                bars.append(self)
-
-        def update(self, n: float | None = 1) -> None:
-            if stop.is_set():
-                raise Stopped("The download was stopped; what was complete is kept for the next time.")
-            with lock:
-                self.n += n or 0
-                if self in bars:
-                    report(int(max(bar.n for bar in bars)))
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_) -> None:
-            pass
-
-        def close(self, *_, **__) -> None:
-            pass
-
-        refresh = set_description = set_description_str = set_postfix_str = close
-
-    return Meter
+def _folder(preset: Preset) -> Path:
+    return preset.path if preset.is_local else hub_files.snapshot(preset)
 
 
 def _refuse_if_unreachable(preset: Preset) -> None:
@@ -175,53 +135,20 @@ def _refuse_if_unreachable(preset: Preset) -> None:
         )
 
 
-def _refuse_other_family(preset: Preset, folder: Path) -> None:
-    found = layout(preset.family).says(folder)
+def _refuse_without_space(preset: Preset, wanted: int) -> None:
+    cache = Path(constants.HF_HUB_CACHE)
+    parent = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    if (free := shutil.disk_usage(parent).free) < wanted:
+        raise no_space(preset, wanted, free)
+
+
+def _refuse_other_family(preset: Preset, index: Path) -> None:
+    try:
+        found = layout(preset.family).kind_in(index)
+    except (OSError, ValueError):
+        raise Refusal(
+            f"{preset.label} is of no use: its {layout(preset.family).index} cannot be read; choose another model."
+        ) from None
     if found not in MODEL_TYPES[preset.family]:
         wanted = " or ".join(sorted(MODEL_TYPES[preset.family]))
         raise Refusal(f"{preset.label} holds a model of type {found[:40]!r} where {wanted} is needed.")
-
-
-def _no_space(preset: Preset, wanted: int, free: int) -> Refusal:
-    return Refusal(
-        f"{preset.label} needs {runtime.size_text(wanted)} of disk space and {runtime.size_text(free)} is free; "
-        "make room and run it again."
-    )
-
-
-def refusal(preset: Preset, error: BaseException) -> Refusal:
-    """The sentence for a fault of the Hub, the network or the disk, found along the chain of causes."""
-    name = preset.label
-    chain = [error]
-    while chain[-1].__cause__ is not None:
-        chain.append(chain[-1].__cause__)
-    for fault in chain:
-        if isinstance(fault, GatedRepoError):  # before RepositoryNotFoundError, which it extends
-            page = f"{constants.ENDPOINT}/{preset.source}"
-            return Refusal(
-                f"{name} is gated: accept its terms at {page}, sign in with `hf auth login`, and run it again."
-            )
-        if isinstance(fault, RevisionNotFoundError):
-            return Refusal(
-                f"{name} is no longer published at the revision {preset.revision[:12]} that this app pins; "
-                "choose another model."
-            )
-        status = fault.response.status_code if isinstance(fault, HfHubHTTPError) else 0
-        if isinstance(fault, RepositoryNotFoundError) or status in (401, 404):
-            return Refusal(
-                f"{name} was not found on the Hub as {preset.source}; it may be removed, renamed or private, so choose "
-                "another model."
-            )
-        if status:
-            return Refusal(
-                f"The Hub answered with error {status} when asked for {name}; "
-                "try again in a few minutes, or choose a toy model."
-            )
-        if isinstance(fault, OSError) and fault.errno == errno.ENOSPC:
-            return _no_space(preset, preset.disk_bytes, 0)
-        if isinstance(fault, OSError) and "Consistency check failed" in str(fault):
-            return Refusal(f"The download of {name} broke off early; run it again, complete files are kept.")
-    return Refusal(
-        f"{name} is not on this disk ({runtime.size_text(preset.disk_bytes)}) and the Hub could not be reached "
-        f"({type(chain[-1]).__name__}); check the network, or choose a toy model."
-    )
