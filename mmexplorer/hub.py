@@ -41,12 +41,12 @@ def missing_bytes(preset: Preset) -> int:
         return 0
     _refuse_if_unreachable(preset)
     try:
-        wanting = _wanting(preset, threading.Event())
+        absent, damaged = hub_files.absent_and_damaged(preset, _announced(preset, threading.Event()))
     except Refusal:
         raise
     except Exception as error:
         raise refusal(preset, error) from error
-    return sum(file.size for file in wanting) - sum(_begun(preset, wanting).values())
+    return sum(file.size for file in (*absent, *damaged)) - sum(_begun(preset, (*absent, *damaged)).values())
 
 
 def fetch(preset: Preset, progress: Progress = lambda done, total: None, stop: threading.Event | None = None) -> Path:
@@ -76,9 +76,10 @@ def fetch(preset: Preset, progress: Progress = lambda done, total: None, stop: t
 
 def _download(preset: Preset, progress: Progress, stop: threading.Event) -> None:
     files = _announced(preset, stop)
-    wanting = hub_files.missing(preset, files)
-    for file in wanting:
+    absent, damaged = hub_files.absent_and_damaged(preset, files)
+    for file in damaged:
         hub_files.discard(preset, file)
+    wanting = absent + damaged
     done = _begun(preset, wanting)
     total = sum(file.size for file in wanting)
     _refuse_without_space(preset, total - sum(done.values()))
@@ -106,10 +107,6 @@ def _download(preset: Preset, progress: Progress, stop: threading.Event) -> None
 def _announced(preset: Preset, stop: threading.Event) -> tuple[HubFile, ...]:
     [files] = attended([lambda over: hub_files.announced(preset, ANSWER_SECONDS)], stop, seconds=ANSWER_SECONDS)
     return files
-
-
-def _wanting(preset: Preset, stop: threading.Event) -> list[HubFile]:
-    return hub_files.missing(preset, _announced(preset, stop))
 
 
 def _begun(preset: Preset, files: Sequence[HubFile]) -> dict[str, int]:

@@ -110,14 +110,17 @@ def size_on_disk(path: Path) -> int:
         return 0
 
 
-def missing(preset: Preset, files: Iterable[HubFile]) -> list[HubFile]:
-    """The announced files whose content is not on this disk.
+def absent_and_damaged(preset: Preset, files: Iterable[HubFile]) -> tuple[list[HubFile], list[HubFile]]:
+    """The announced files that are not on this disk, and those whose content there is another one.
 
-    Where all are there the contents are read: they are asked about because the checkpoint is damaged.
+    Contents are read only where no file is absent or of another size: one asks because the checkpoint is damaged.
     """
     held = {file: _held(preset, file) for file in files}
-    wanting = [file for file, path in held.items() if not path.exists() or path.stat().st_size != file.size]
-    return wanting or [file for file, path in held.items() if not file.matches(path)]
+    absent = [file for file, path in held.items() if not path.exists()]
+    damaged = [file for file, path in held.items() if file not in absent and path.stat().st_size != file.size]
+    if not absent and not damaged:
+        damaged = [file for file, path in held.items() if not file.matches(path)]
+    return absent, damaged
 
 
 def _held(preset: Preset, file: HubFile) -> Path:
