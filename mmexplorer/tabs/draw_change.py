@@ -13,11 +13,11 @@ from mmexplorer.errors import Refusal
 from mmexplorer.explore import drawing_change
 from mmexplorer.explore.drawing_change import Change
 from mmexplorer.figures.picture_grid import Cell, Grid, grid_payload, grid_png
+from mmexplorer.pace import Pace
 from mmexplorer.presets import preset
 from mmexplorer.tabs import draw_cells
 from mmexplorer.tabs import draw_session as session
 from mmexplorer.tabs.jobs import Job
-from mmexplorer.tabs.pace import Pace
 from mmexplorer.tabs.status import loading, message, told
 
 IDLE = message("Draws the picture above again with another word, everything else being the same.")

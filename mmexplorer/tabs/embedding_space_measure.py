@@ -14,11 +14,11 @@ from mmexplorer.figures.gallery import Card, gallery_payload
 from mmexplorer.figures.space import MEASURES, report_rows
 from mmexplorer.figures.space_charts import classes_figure, cosine_figure, hubness_figure, recall_figure
 from mmexplorer.figures.space_gap import gap_figure
+from mmexplorer.pace import Pace
 from mmexplorer.presets import preset
 from mmexplorer.tabs import embedding_space_session as session
 from mmexplorer.tabs.embedding_space_map import classes
 from mmexplorer.tabs.embedding_space_session import Shown
-from mmexplorer.tabs.pace import Pace
 from mmexplorer.tabs.status import loading, message, saying_how_it_ends, told
 
 # (key of the chart, measures explained below it)

@@ -17,13 +17,13 @@ from mmexplorer.explore.collection import Collection
 from mmexplorer.explore.labels import LABEL_SETS, labels_from_text
 from mmexplorer.explore.layouts import Layout
 from mmexplorer.figures.embedding_map import map_highlight
+from mmexplorer.pace import Pace
 from mmexplorer.presets import preset, presets
 from mmexplorer.tabs import embedding_space_session as session
 from mmexplorer.tabs.background import WORKERS
 from mmexplorer.tabs.embedding_space_map import class_columns, drawn
 from mmexplorer.tabs.embedding_space_session import Shown
 from mmexplorer.tabs.embedding_space_toys import TOY_WORLD, toy_world
-from mmexplorer.tabs.pace import Pace
 from mmexplorer.tabs.status import loading, message, saying_how_it_ends, told
 from mmexplorer.tabs.this_machine import from_this_machine
 

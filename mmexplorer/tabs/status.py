@@ -12,9 +12,9 @@ import gradio as gr
 from mmexplorer import residency
 from mmexplorer.errors import Refusal
 from mmexplorer.hub import Stopped
+from mmexplorer.pace import duration
 from mmexplorer.presets import Preset
 from mmexplorer.tabs.background import with_status
-from mmexplorer.tabs.pace import duration
 
 Show = Callable[[str], tuple]
 

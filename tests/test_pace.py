@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmexplorer.tabs.pace import Pace
+from mmexplorer.pace import Pace
 
 
 def pace_at(*steps, doing="Embedding", unit="pictures") -> str:
