@@ -52,10 +52,10 @@ def missing_bytes(preset: Preset) -> int:
 def fetch(preset: Preset, progress: Progress = lambda done, total: None, stop: threading.Event | None = None) -> Path:
     """The checkpoint's folder, downloaded first if it is not whole on this disk.
 
-    progress(bytes done, bytes in all) is called now and then, by the calling thread, and counts the files that were
-    not complete; of these, what an earlier try brought is done from the start. Setting `stop` ends the download with
-    Stopped. Every other fault is a Refusal whose sentence names the checkpoint and what would help. In both cases the
-    next try goes on where this one ended.
+    progress(bytes done, bytes in all) is called now and then by the calling thread, with (0, 0) while the Hub is asked.
+    It counts the files that were not complete; of these, what an earlier try brought is done from the start. Setting
+    `stop` ends the download with Stopped. Every other fault is a Refusal whose sentence names the checkpoint and what
+    would help. In both cases the next try goes on where this one ended.
     """
     folder = here(preset)
     if folder is None:
@@ -75,6 +75,7 @@ def fetch(preset: Preset, progress: Progress = lambda done, total: None, stop: t
 
 
 def _download(preset: Preset, progress: Progress, stop: threading.Event) -> None:
+    progress(0, 0)
     files = _announced(preset, stop)
     absent, damaged = hub_files.absent_and_damaged(preset, files)
     for file in damaged:
@@ -93,7 +94,7 @@ def _download(preset: Preset, progress: Progress, stop: threading.Event) -> None
         attended(works, stop, beat)
 
     beat()
-    index = next((file for file in files if file.name == layout(preset.family).index), None)
+    index = next(file for file in files if file.name == layout(preset.family).index)
     if index in wanting:
         # First, as a model of another family can be told by it, and put in place last, as the sign of completeness.
         bring([index])

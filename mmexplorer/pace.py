@@ -37,11 +37,7 @@ class Pace:
 
 
 def duration(seconds: float) -> str:
-<<<<<<< HEAD:mmexplorer/tabs/pace.py
-    """A time for reading: "12 s", "3 min", "1.5 h"."""
-=======
     """Seconds in the unit people would use: "33 s", "9 min", "1.6 h"."""
->>>>>>> ec36681 (Move the words for how far a long job is below the tabs, for downloads to use):mmexplorer/pace.py
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mmexplorer import hub, nvidia, presets, runtime
+from mmexplorer.download_pace import DownloadPace
 from mmexplorer.errors import Refusal
 from mmexplorer.placement import TOO_BIG, Machine, Placement, place
 from mmexplorer.presets import Preset
@@ -41,9 +42,10 @@ class Status:
     """Where a model stands.
 
     stage is "absent" (not on this disk), "found" (on this disk), "downloading", "loading", "ready" or "failed";
-    detail is a phrase for the tab, for "failed" the sentence of the Refusal. Bytes count a download. waiting is how
-    many uses stand in line for the device besides the one that has it. ahead is how many have it before the job of
-    `turns.caller` does, and wait in about how many seconds that will be, None if there is nothing to go by.
+    detail is a phrase for the tab, for "failed" the sentence of the Refusal. Bytes count a download, and
+    are 0 while the Hub is asked how many there are. waiting is how many uses stand in line for the device besides the
+    one that has it. ahead is how many have it before the job of `turns.caller` does, and wait in about how many seconds
+    that will be, None if there is nothing to go by.
     """
 
     stage: str
@@ -90,6 +92,7 @@ class _Attempt:
     """One try at getting a model into memory, shared by all who ask for it meanwhile."""
 
     status: Status
+    pace: DownloadPace = field(default_factory=DownloadPace)
     over: bool = False
     error: Refusal | None = None
 
@@ -395,8 +398,8 @@ class Residency:
 
 
 def _note_download(attempt: _Attempt, done: int, total: int) -> None:
-    detail = f"downloading {runtime.size_text(done)} of {runtime.size_text(total)}"
-    attempt.status = Status("downloading", detail, done, total)
+    attempt.pace.note(done, total)
+    attempt.status = Status("downloading", attempt.pace.text(), done, total)
 
 
 def _of_this_machine() -> Residency:

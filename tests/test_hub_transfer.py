@@ -58,7 +58,7 @@ def test_a_stopped_download_goes_on_where_it_stopped(server):
     server.asked.clear()
     reports = assert_fetched()
     assert weights_asked(server) == [f"bytes={there}-"]
-    assert reports[0] == (there, len(WEIGHTS)) and reports[-1] == (len(WEIGHTS), len(WEIGHTS))
+    assert reports[1] == (there, len(WEIGHTS)) and reports[-1] == (len(WEIGHTS), len(WEIGHTS))
 
 
 def test_stop_is_heard_while_the_server_is_silent(server):
