@@ -6,16 +6,19 @@ is on this disk needs no network. The module does not know which pages may ask i
 
 import json
 import re
+import threading
 from dataclasses import replace
 from pathlib import Path
 
-from huggingface_hub import HfApi, hf_hub_download, snapshot_download
-from huggingface_hub.errors import LocalEntryNotFoundError
+from huggingface_hub import HfApi, ModelInfo, hf_hub_download
+from huggingface_hub.errors import RevisionNotFoundError
 from safetensors import safe_open
 
-from mmexplorer import hub, runtime
+from mmexplorer import hub, hub_files, runtime
 from mmexplorer.checkpoint_files import INDEX_FILES, layout
 from mmexplorer.errors import Refusal
+from mmexplorer.hub_faults import refusal
+from mmexplorer.hub_transfer import attended
 from mmexplorer.presets import CHATS, DRAWS, DRAWS_UNGUIDED, GROUNDS, MODEL_TYPES, Preset
 
 ABILITIES = {"clip": GROUNDS, "llava": CHATS, "diffusion": DRAWS}
@@ -55,24 +58,22 @@ def from_hub(name: str) -> Preset:
     match = NAME.fullmatch(name.strip())
     if match is None:
         raise Refusal(f"{name[:60]!r} is not a name of the Hub; write it like openai/clip-vit-base-patch16.")
-    asked = replace(
-        _row(name.strip(), name.strip(), match["repository"], match["revision"] or "main", "clip", "", 0, 0)
-    )
+    name = name.strip()
+    asked = _row(name, name, match["repository"], match["revision"] or "main", "clip", "", 0, 0)
     return _cached(asked) or _listed(asked)
 
 
 def _cached(asked: Preset) -> Preset | None:
-    """The row of a repository that is whole on this disk."""
-    for family in MODEL_TYPES:
+    """The row of a repository that is whole on this disk, at the revision asked for or else the newest one here."""
+    folders = sorted(hub_files.snapshot(asked).parent.glob("*"), key=lambda folder: folder.stat().st_mtime)
+    for folder in reversed(folders):
+        if asked.revision not in ("main", folder.name):
+            continue
         try:
-            patterns = list(layout(family).patterns)
-            folder = Path(
-                snapshot_download(asked.source, revision=asked.revision, allow_patterns=patterns, local_files_only=True)
-            )
-        except (LocalEntryNotFoundError, ValueError, OSError):
+            family, kind = _family(folder, asked.label)
+        except Refusal:
             continue
         if layout(family).found(folder) and not layout(family).damage(folder):
-            family, kind = _family(folder, asked.label)
             parameters, size = _counted(layout(family).weight_files(folder))
             return _row(asked.key, asked.label, asked.source, folder.name, family, kind, parameters, size)
     return None
@@ -83,9 +84,7 @@ def _listed(asked: Preset) -> Preset:
     if runtime.offline():
         raise Refusal(f"{asked.label} is not on this disk and the app is offline; choose a model that is here.")
     try:
-        told = HfApi().model_info(
-            asked.source, revision=asked.revision, files_metadata=True, timeout=hub.ANSWER_SECONDS
-        )
+        [told] = attended([lambda _: _asked_of_hub(asked)], threading.Event(), seconds=hub.ANSWER_SECONDS)
         sizes = {file.rfilename: file.size or 0 for file in told.siblings or ()}
         index = next((name for name in INDEX_FILES if name in sizes), None)
         if index is None:
@@ -98,12 +97,18 @@ def _listed(asked: Preset) -> Preset:
         parameters = sum(_parameters_on_hub(asked.source, name, told.sha, sizes[name]) for name in weights)
     except Refusal:
         raise
+    except RevisionNotFoundError as error:
+        raise Refusal(f"{asked.source} has no revision {asked.revision!r}.") from error
     except Exception as error:  # as in hub.fetch: an OSError, a ValueError or an httpx error
-        raise hub.refusal(asked, error) from error
+        raise refusal(asked, error) from error
     size = sum(sizes[name] for name in layout(family).files_among(sizes))
     row = _row(asked.key, asked.label, asked.source, told.sha, family, kind, parameters, size)
     licence = (told.card_data or {}).get("license") or "not stated"
     return replace(row, licence=str(licence)[:60], gated=bool(told.gated))
+
+
+def _asked_of_hub(asked: Preset) -> ModelInfo:
+    return HfApi().model_info(asked.source, revision=asked.revision, files_metadata=True, timeout=hub.ANSWER_SECONDS)
 
 
 def _parameters_on_hub(repository: str, name: str, revision: str, size: int) -> int:

@@ -163,11 +163,12 @@ class _Handler(BaseHTTPRequestHandler):
             return self._fail(*hub.error)
         if repository not in hub.repositories:
             return self._fail(401 if self.headers.get("Authorization") is None else 404, "RepoNotFound")
-        if revision != hub.revisions.get(repository, REVISION):
+        commit = hub.revisions.get(repository, REVISION)
+        if revision not in ("main", commit):
             return self._fail(404, "RevisionNotFound")
         entry = _sibling if kind == "revision" else _tree_entry
         listing = [entry(name, body) for name, body in (hub.repositories[repository] | hub.announced).items()]
-        answer = {"id": repository, "sha": revision, "siblings": listing} if kind == "revision" else listing
+        answer = {"id": repository, "sha": commit, "siblings": listing} if kind == "revision" else listing
         return self._whole(json.dumps(answer).encode(), "application/json")
 
     def _redirect(self, repository: str, revision: str, name: str):

@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
 from safetensors.numpy import load_file
 
 from mmexplorer import adoption, hub, presets
@@ -27,14 +26,8 @@ def files(folder):
 @pytest.fixture
 def server(monkeypatch, tmp_path):
     """The stand-in Hub with a toy CLIP; the disk has nothing of it."""
-    for name in ("MMEXPLORER_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    with stand_in.serving(files(TOY_CLIP)) as running:
-        monkeypatch.setattr(constants, "ENDPOINT", running.url)
-        template = running.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    with stand_in.serving({stand_in.REPOSITORY: files(TOY_CLIP)}) as running:
+        stand_in.connect(monkeypatch, running.url, tmp_path / "cache")
         yield running
 
 
@@ -60,7 +53,7 @@ def test_a_repository_of_the_hub_is_pinned_and_counted_without_its_weights(serve
 def test_a_repository_on_this_disk_asks_the_network_nothing(server):
     row = adoption.from_hub(f"{stand_in.REPOSITORY}@{stand_in.REVISION}")
     hub.fetch(row)
-    server.requests.clear()
+    server.asked.clear()
     again = adoption.from_hub(row.key)
     assert server.requests == []
     assert (again.revision, again.parameters, again.family) == (row.revision, row.parameters, row.family)
@@ -100,8 +93,10 @@ def test_faults_of_the_hub_are_said_as_for_any_download(server, monkeypatch):
     with pytest.raises(Refusal, match=stand_in.REPOSITORY):
         adoption.from_hub(stand_in.REPOSITORY)
     server.error = None
+    with pytest.raises(Refusal, match=f"^{stand_in.REPOSITORY} has no revision 'v2'.$"):
+        adoption.from_hub(f"{stand_in.REPOSITORY}@v2")
     monkeypatch.setenv("MMEXPLORER_OFFLINE", "1")
-    server.requests.clear()
+    server.asked.clear()
     with pytest.raises(Refusal, match="the app is offline"):
         adoption.from_hub(stand_in.REPOSITORY)
     assert server.requests == []
