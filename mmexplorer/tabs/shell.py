@@ -5,6 +5,7 @@ It does not know what a tab does or which models there are.
 
 import html
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
 from importlib import import_module
 from uuid import uuid4
@@ -71,6 +72,27 @@ class Frame(gr.Blocks):
             raise
         except Exception as error:
             raise Refusal(UNREADABLE) from error
+
+    async def postprocess_data(self, block_fn, predictions, state):
+        """A handler's results as they are sent.
+
+        Gradio builds the component of every output anew, also of those that are skipped, on the event loop; a status
+        line that is told to many who wait would take a good part of a processor. Here what is skipped costs nothing.
+        """
+        outputs, skip = block_fn.outputs, gr.skip()
+        if not isinstance(predictions, list | tuple) or len(predictions) != len(outputs) or block_fn.batch:
+            return await super().postprocess_data(block_fn, predictions, state)
+        skipped = [isinstance(value, dict) and value == skip for value in predictions]
+        part = copy(block_fn)
+        part.outputs = [block for block, left_out in zip(outputs, skipped, strict=True) if not left_out]
+        values = [value for value, left_out in zip(predictions, skipped, strict=True) if not left_out]
+        # Gradio takes the value of an only output as it is.
+        told = await super().postprocess_data(part, values if len(values) != 1 else values[0], state) if values else []
+        sent = iter(told)
+        return [
+            (None if block.stateful else skip) if left_out else next(sent)
+            for block, left_out in zip(outputs, skipped, strict=True)
+        ]
 
 
 def build(*, local: bool = False) -> Frame:
