@@ -16,6 +16,7 @@ from mmexplorer.components.shell import help_fold, title
 from mmexplorer.errors import Refusal
 from mmexplorer.pictures import MAX_PIXELS
 from mmexplorer.tabs import TABS, memory_panel
+from mmexplorer.tabs.sessions import forget_gone
 from mmexplorer.tabs.status import WENT_WRONG
 from mmexplorer.turns import MOST_OF_ALL, Caller, caller
 
@@ -109,6 +110,7 @@ def build(*, local: bool = False) -> Frame:
                     import_module(module).build(page)
 
         def arrive(request: gr.Request) -> tuple:
+            forget_gone(frame.app.state_holder)
             return _tab_of(request), memory()
 
         frame.load(arrive, None, [tabs, status], queue=False, show_progress="hidden", api_visibility="private")
