@@ -71,9 +71,9 @@ def build(page: Page) -> None:
     """Lays the tab out and wires it up; called inside the tab's own gr.Tab."""
     parts = SimpleNamespace(
         talk=gr.State((), time_to_live=7200, delete_callback=session.forget),
-        truths=gr.State({}),
+        truths=gr.State({}, time_to_live=7200),
         written=gr.State(False),
-        filling=gr.State({}),
+        filling=gr.State({}, time_to_live=7200),
     )
     style()
     _top(parts, page)

@@ -47,7 +47,7 @@ def build(page: Page) -> None:
     titles = {card.title: card.key for card in experiments.cards("embedding_space")}
     kind = gr.State("toy")
     shown = gr.State(None, time_to_live=7200, delete_callback=session.forget)
-    chosen = gr.State(())  # the points of the region that was drawn around
+    chosen = gr.State((), time_to_live=7200)  # the points of the region that was drawn around
 
     first = mark()
     with gr.Row(elem_classes="mmx-top"):

@@ -39,8 +39,8 @@ def build(page: Page) -> None:
     cards = {card.title: card.key for card in experiments.cards("zero_shot")}
     first = model_choice.default("embeds", "toy-clip")
     mode = gr.State("picture")
-    truths = gr.State({})
-    asked = gr.State(None)
+    truths = gr.State({}, time_to_live=7200)
+    asked = gr.State(None, time_to_live=7200)
 
     with gr.Row(elem_classes="mmx-top"):
         models = model_choice.dropdown(
