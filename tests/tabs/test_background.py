@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from mmexplorer.tabs import background
-from mmexplorer.tabs.background import with_status
+from mmexplorer.tabs.background import LONGEST_PERIOD, PERIOD, longer, with_status
 
 visitor = contextvars.ContextVar("visitor")
 
@@ -81,3 +81,10 @@ def test_work_that_ends_by_itself_was_never_asked_to_stop():
 def test_the_work_sees_the_context_of_its_visitor():
     visitor.set("Ada")
     assert ended(with_status(lambda stop: visitor.get(), str))[1] == "Ada"
+
+
+def test_a_status_that_stays_the_same_is_told_more_and_more_seldom():
+    periods = [PERIOD]
+    while periods[-1] < LONGEST_PERIOD:
+        periods.append(longer(periods[-1]))
+    assert periods == [0.3, 0.6, 1.2] and longer(1.2) == 1.2
