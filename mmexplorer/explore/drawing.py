@@ -5,7 +5,7 @@ imports torch itself.
 """
 
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -18,6 +18,8 @@ from mmexplorer.explore.drawing_asked import Asked, checked, gpu_seconds, read, 
 from mmexplorer.explore.drawing_views import ground
 from mmexplorer.lending import lent
 from mmexplorer.presets import able, preset
+
+TOY_SIDE = 64  # pixels
 
 
 def draw(
@@ -73,7 +75,13 @@ def _events(asked: Asked, model: str, maps: bool, stop: threading.Event | None) 
     yield replace(event, drawing=replace(event.drawing, grounding=ground(event.drawing)))
 
 
-@lent(lambda given: gpu_seconds(given["asked"].steps, given["asked"].width, given["asked"].height))
+def _seconds(given: Mapping) -> float:
+    asked = given["asked"]
+    side = TOY_SIDE if preset(given["model"]).tier == "toy" else None
+    return gpu_seconds(asked.steps, asked.width or side, asked.height or side)
+
+
+@lent(_seconds)
 def _drawn(asked: Asked, model: str, maps: bool, stop: threading.Event | None) -> Generator[DrawEvent, None, DrawEvent]:
     """The events but the last, with the device held; returns that one, its drawing without the grounding."""
     row = preset(model)
