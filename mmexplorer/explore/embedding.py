@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -226,11 +227,16 @@ def _ahead(rows: Sequence[int], work: Callable[[int], _Item]) -> Iterator[_Item]
     """What `work` makes of the rows, in their order, done by threads up to AHEAD rows before it is asked for."""
     with ThreadPoolExecutor(THREADS, thread_name_prefix="pictures") as pool:
         left, running = iter(rows), deque[Future]()
+
+        def begin(row: int) -> Future:
+            # On behalf of the same visitor, whom a model that has to be loaded on a lent GPU is put down to.
+            return pool.submit(copy_context().run, work, row)
+
         try:
-            running.extend(pool.submit(work, row) for row in islice(left, AHEAD))
+            running.extend(begin(row) for row in islice(left, AHEAD))
             while running:
                 item = running.popleft().result()
-                running.extend(pool.submit(work, row) for row in islice(left, 1))
+                running.extend(begin(row) for row in islice(left, 1))
                 yield item
         finally:
             pool.shutdown(cancel_futures=True)

@@ -301,3 +301,10 @@ def test_settings_are_learned_where_the_model_ships_with_the_app(monkeypatch):
         assert [value for _, value in scheduler.choices] == ["", *painter.schedulers[1:]]
     assert "is loaded" in status
     assert list(run.learn(MODEL, ANNA)) == [(gr.skip(),) * (1 + len(draw_facts.OUTPUTS))]
+
+
+def test_a_lent_gpu_is_not_asked_for_every_preview(monkeypatch):
+    live = draw_run._Live("a red circle", {"model": "toy-diffusion"})
+    assert live.decodes
+    monkeypatch.setenv("SPACES_ZERO_GPU", "1")
+    assert not live.decodes
