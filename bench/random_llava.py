@@ -107,7 +107,7 @@ def random_llava(size: str, device: str, attention: str):
         image_processor = LlavaNextImageProcessorPil(image_grid_pinpoints=PINPOINTS, **pixels)
     else:
         image_processor = CLIPImageProcessorPil(**pixels)
-    return LlavaChat(model, _tokenizer(), image_processor, TEMPLATE, f"Random {size}")
+    return LlavaChat(model, tokenizer(WORDS), image_processor, TEMPLATE, f"Random {size}")
 
 
 def conversation(size: str) -> list[tuple[str, str, list[Image.Image]]]:
@@ -131,15 +131,16 @@ def _config(size: Size):
     return LlavaConfig(**parts)
 
 
-def _tokenizer():
+def tokenizer(words: int):
+    """A tokenizer with that many words, SPECIAL among them."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    words = (*SPECIAL, *(f"word{i}" for i in range(WORDS - len(SPECIAL))))
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    known = (*SPECIAL, *(f"word{i}" for i in range(words - len(SPECIAL))))
+    made = Tokenizer(models.WordLevel({word: i for i, word in enumerate(known)}, unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
+        tokenizer_object=made,
         pad_token="[PAD]",
         bos_token="[BOS]",
         unk_token="[UNK]",

@@ -1,0 +1,120 @@
+"""The program that `residency_loads` starts afresh: loads cached checkpoints in one of the ways, and measures it.
+
+first: one load from before the libraries are imported; loads: loads in turn with bare from_pretrained; switches:
+residency under a budget that holds one of the models. Prints its figures as JSON.
+"""
+
+import ctypes
+import gc
+import json
+import sys
+import time
+from collections.abc import Callable
+
+import psutil
+
+KEPT = 2  # what a warm process has done before: so many loads of each kind are not counted
+
+
+def first(way: str, key: str) -> dict:
+    """Seconds of a first load in this process, the libraries' import included."""
+    return {"seconds": _seconds(lambda: {"ours": _ours, "bare": _bare}[way](key))}
+
+
+def loads(key: str, runs: str) -> dict:
+    """Seconds of loads by residency and by from_pretrained, in turn, each alone in memory."""
+    seconds = {"ours": [], "bare": []}
+    for _ in range(KEPT + int(runs)):
+        for way, load in (("ours", _ours), ("bare", _bare)):
+            seconds[way].append(_seconds(lambda load=load: load(key)))
+            _drop()
+    return {way: measured[KEPT:] for way, measured in seconds.items()}
+
+
+def switches(keys: str, number: str) -> dict:
+    """Seconds of each switch, memory after it, what glibc holds free at the end, and what evicting and trimming leave.
+
+    After each switch the model is used once: weights are mapped from their file and come into memory when touched.
+    """
+    from PIL import Image
+
+    from mmexplorer import presets
+    from mmexplorer.residency import Residency
+
+    keys, picture = keys.split(","), Image.new("RGB", (224, 224), "red")
+    residency = Residency("cpu", budget=max(presets.preset(key).memory_bytes for key in keys))
+    seconds, resident, own = [], [], []
+    for i in range(int(number)):
+        key = keys[i % len(keys)]
+        started = time.perf_counter()
+        with residency.use(key) as model:
+            seconds.append(time.perf_counter() - started)
+            model.embed_images([picture])
+            model.embed_texts(["a red square"])
+            del model
+        assert [loaded for loaded, *_ in residency.loaded()] == [key]
+        memory = psutil.Process().memory_info()
+        resident.append(memory.rss)
+        own.append(memory.rss - memory.shared)  # without what is mapped from files
+    free = _free_in_glibc()
+    residency.evict()
+    evicted = psutil.Process().memory_info().rss
+    ctypes.CDLL(None).malloc_trim(0)
+    trimmed = psutil.Process().memory_info().rss
+    return {
+        "seconds": seconds, "resident": resident, "own": own, "free": free, "evicted": evicted, "trimmed": trimmed
+    }  # fmt: skip
+
+
+def _ours(key: str):
+    from mmexplorer import residency
+
+    with residency.use(key) as model:
+        return model
+
+
+def _bare(key: str):
+    """The model and its processor from the same folder, in the same number format."""
+    import torch
+    from huggingface_hub import try_to_load_from_cache
+    from transformers import AutoModel, AutoProcessor
+
+    from mmexplorer.presets import preset
+
+    row = preset(key)
+    folder = try_to_load_from_cache(row.source, "config.json", revision=row.revision).removesuffix("/config.json")
+    model = AutoModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+    return model, AutoProcessor.from_pretrained(folder)
+
+
+def _drop() -> None:
+    """Takes everything out of memory, so that the next load finds the process as the last one did."""
+    from mmexplorer import residency
+
+    residency.evict()
+    gc.collect()
+
+
+def _seconds(work: Callable) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+class _Info(ctypes.Structure):
+    """mallinfo2 of glibc; fordblks are bytes of freed blocks that it keeps."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+    ]  # fmt: skip
+
+
+def _free_in_glibc() -> int:
+    ask = ctypes.CDLL(None).mallinfo2
+    ask.restype = _Info
+    return ask().fordblks
+
+
+if __name__ == "__main__":
+    print(json.dumps({"first": first, "loads": loads, "switches": switches}[sys.argv[1]](*sys.argv[2:])))
