@@ -31,7 +31,7 @@ def loads(key: str, runs: str) -> dict:
     return {way: measured[KEPT:] for way, measured in seconds.items()}
 
 
-def switches(keys: str, number: str) -> dict:
+def switches(way: str, keys: str, number: str) -> dict:
     """Seconds of each switch, memory after it, what glibc holds free at the end, and what evicting and trimming leave.
 
     After each switch the model is used once: weights are mapped from their file and come into memory when touched.
@@ -43,27 +43,44 @@ def switches(keys: str, number: str) -> dict:
 
     keys, picture = keys.split(","), Image.new("RGB", (224, 224), "red")
     residency = Residency("cpu", budget=max(presets.preset(key).memory_bytes for key in keys))
+    held = None
     seconds, resident, own = [], [], []
     for i in range(int(number)):
         key = keys[i % len(keys)]
         started = time.perf_counter()
-        with residency.use(key) as model:
+        if way == "ours":
+            with residency.use(key) as model:
+                seconds.append(time.perf_counter() - started)
+                model.embed_images([picture])
+                model.embed_texts(["a red square"])
+                del model
+            assert [loaded for loaded, *_ in residency.loaded()] == [key]
+        else:
+            held = None
+            gc.collect()
+            held = _bare(key)
             seconds.append(time.perf_counter() - started)
-            model.embed_images([picture])
-            model.embed_texts(["a red square"])
-            del model
-        assert [loaded for loaded, *_ in residency.loaded()] == [key]
+            _embed(*held, picture, "a red square")
         memory = psutil.Process().memory_info()
         resident.append(memory.rss)
         own.append(memory.rss - memory.shared)  # without what is mapped from files
     free = _free_in_glibc()
+    del held
     residency.evict()
+    gc.collect()
     evicted = psutil.Process().memory_info().rss
     ctypes.CDLL(None).malloc_trim(0)
     trimmed = psutil.Process().memory_info().rss
     return {
         "seconds": seconds, "resident": resident, "own": own, "free": free, "evicted": evicted, "trimmed": trimmed
     }  # fmt: skip
+
+
+def _embed(model, processor, picture, text: str) -> None:
+    import torch
+
+    with torch.inference_mode():
+        model(**processor(text=[text], images=[picture], padding="max_length", return_tensors="pt"))
 
 
 def _ours(key: str):
@@ -106,8 +123,11 @@ class _Info(ctypes.Structure):
 
     _fields_ = [
         (name, ctypes.c_size_t)
-        for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
-    ]  # fmt: skip
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    ]
 
 
 def _free_in_glibc() -> int:

@@ -38,7 +38,7 @@ def rows(options: argparse.Namespace, folder: Path) -> Iterator[report.Row]:
     if "loads" in options.only:
         yield residency_loads.measure_loads(options.runs, folder)
     if "switches" in options.only:
-        yield from residency_loads.measure_switches(options.runs, folder)
+        yield from residency_loads.measure_switches(folder)
     if "crowd" in options.only:
         from bench import residency_crowd
 

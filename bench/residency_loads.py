@@ -36,47 +36,43 @@ def measure_loads(runs: int, cache: Path) -> Row:
     return _beside(f"click to ready, {KEY}, libraries imported", _alone(cache, "loads", KEY, str(runs)))
 
 
-def measure_switches(runs: int, cache: Path) -> list[Row]:
-    """SWITCHES between two models under a budget that holds one: time beside bare loads, and memory."""
-    bare = []
+def measure_switches(cache: Path) -> list[Row]:
+    """SWITCHES between two models under a budget that holds one, beside bare loads that take turns as well."""
     for key in (KEY, OTHER):
         published.place(key, cache)
-        bare.append(median(_alone(cache, "loads", key, str(runs))["bare"]))
-    told = _alone(cache, "switches", f"{KEY},{OTHER}", str(SWITCHES))
-    ours = [median(told["seconds"][first::2][1:]) for first in (0, 1)]
-    seconds = told["seconds"][2:]
-    ratio = sum(ours) / sum(bare)
+    told = {way: _alone(cache, "switches", way, f"{KEY},{OTHER}", str(SWITCHES)) for way in ("ours", "bare")}
+    seconds = {way: figures["seconds"][len((KEY, OTHER)) :] for way, figures in told.items()}
     return [
-        Row(
-            f"one switch, {KEY} and {OTHER} in turn, budget for one",
-            spread(seconds),
-            f"{len(seconds)}",
-            "bare from_pretrained of each: " + ", ".join(f"{each:.2f} s" for each in bare),
-            f"{ratio:.2f}",
+        *(
+            _beside(f"one switch, budget for one model: to {key}", {way: each[i::2] for way, each in seconds.items()})
+            for i, key in enumerate((KEY, OTHER))
         ),
-        _memory("resident memory", told["resident"]),
-        _memory("  of it not mapped from files", told["own"]),
+        _memory(f"resident memory after {SWITCHES} switches", told, "resident"),
+        _memory("  of it not mapped from files", told, "own"),
         Row(
             f"  after {SWITCHES} switches, all evicted",
-            size(told["evicted"]),
-            "1",
-            f"glibc held {size(told['free'])} free before; malloc_trim leaves {size(told['trimmed'])}",
+            _left(told["ours"]),
+            "1 of each",
+            _left(told["bare"]),
         ),
     ]
 
 
-def _memory(what: str, resident: list[int]) -> Row:
+def _left(told: dict) -> str:
+    return f"{size(told['evicted'])}, after malloc_trim {size(told['trimmed'])}; glibc kept {size(told['free'])}"
+
+
+def _memory(what: str, told: dict[str, dict], kind: str) -> Row:
     """After an even number of switches it is always the same model that is in memory."""
-    early, late = resident[SETTLED - 1], resident[-1]
-    growth = late / early - 1
+    (early, late), (bare_early, bare_late) = ((told[w][kind][SETTLED - 1], told[w][kind][-1]) for w in ("ours", "bare"))
     return Row(
-        f"{what} after {SWITCHES} switches",
-        size(late),
-        "1",
-        f"after {SETTLED}: {size(early)}",
+        what,
+        f"{size(late)}, after {SETTLED}: {size(early)}",
+        "1 of each",
+        f"from_pretrained and del: {size(bare_late)}, after {SETTLED}: {size(bare_early)}",
         f"{late / early:.3f}",
-        f"within {FLAT:.0%}",
-        abs(growth) <= FLAT,
+        f"within {FLAT:.0%} of that after {SETTLED}",
+        abs(late / early - 1) <= FLAT,
     )
 
 
