@@ -156,6 +156,7 @@ def memory_budget() -> int | None:
 def release_memory(device: str) -> None:
     """Give memory that nothing refers to any more back to the device."""
     gc.collect()
+    _trim_heap()
     if device == "cpu":
         return
     import torch
@@ -164,6 +165,15 @@ def release_memory(device: str) -> None:
         torch.mps.empty_cache()
     else:
         torch.cuda.empty_cache()
+
+
+def _trim_heap() -> None:
+    """Give freed blocks back to the system; glibc keeps those that lie below a block in use, which can be gigabytes.
+
+    Other C libraries have no such function, and need none or cannot be asked.
+    """
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
 
 
 def release_helpers() -> None:
