@@ -33,12 +33,18 @@ def main(key: str, dtype: str) -> None:
     [(_, counted, _)] = residency.loaded()
     held = _resident()
     residency.evict()
-    told = {
-        "before": before, "load_seconds": loaded, "load_peak": before + load_peak, "at_rest": at_rest,
-        "run_seconds": used, "run_peak": at_rest + run_peak, "held": held, "counted": counted, "evicted": _resident(),
-        "dtype": dtype or str(runtime.dtype("cpu")).removeprefix("torch.") if preset(key).family != "clip" else "float32",
-    }  # fmt: skip
-    print(json.dumps(told))
+    figures = {
+        "dtype": dtype if dtype and preset(key).family != "clip" else "float32",  # as on every CPU
+        "before": before,
+        "load_seconds": loaded,
+        "load_peak": before + load_peak,
+        "run_seconds": used,
+        "run_peak": at_rest + run_peak,
+        "held": held,
+        "counted": counted,
+        "evicted": _resident(),
+    }
+    print(json.dumps(figures))
 
 
 def _load(key: str) -> None:

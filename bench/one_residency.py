@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import psutil
 
-KEPT = 2  # what a warm process has done before: so many loads of each kind are not counted
+UNCOUNTED = 2  # what a warm process has done before: so many loads of each kind are not counted
 
 
 def first(way: str, key: str) -> dict:
@@ -24,15 +24,15 @@ def first(way: str, key: str) -> dict:
 def loads(key: str, runs: str) -> dict:
     """Seconds of loads by residency and by from_pretrained, in turn, each alone in memory."""
     seconds = {"ours": [], "bare": []}
-    for _ in range(KEPT + int(runs)):
+    for _ in range(UNCOUNTED + int(runs)):
         for way, load in (("ours", _ours), ("bare", _bare)):
             seconds[way].append(_seconds(lambda load=load: load(key)))
             _drop()
-    return {way: measured[KEPT:] for way, measured in seconds.items()}
+    return {way: measured[UNCOUNTED:] for way, measured in seconds.items()}
 
 
 def switches(way: str, keys: str, number: str) -> dict:
-    """Seconds of each switch, memory after it, what glibc holds free at the end, and what evicting and trimming leave.
+    """Seconds of each switch, memory after it, what is left when all is evicted, and what of that glibc keeps unused.
 
     After each switch the model is used once: weights are mapped from their file and come into memory when touched.
     """
@@ -64,16 +64,10 @@ def switches(way: str, keys: str, number: str) -> dict:
         memory = psutil.Process().memory_info()
         resident.append(memory.rss)
         own.append(memory.rss - memory.shared)  # without what is mapped from files
-    free = _free_in_glibc()
     del held
     residency.evict()
-    gc.collect()
     evicted = psutil.Process().memory_info().rss
-    ctypes.CDLL(None).malloc_trim(0)
-    trimmed = psutil.Process().memory_info().rss
-    return {
-        "seconds": seconds, "resident": resident, "own": own, "free": free, "evicted": evicted, "trimmed": trimmed
-    }  # fmt: skip
+    return {"seconds": seconds, "resident": resident, "own": own, "evicted": evicted, "kept": _kept_by_glibc()}
 
 
 def _embed(model, processor, picture, text: str) -> None:
@@ -130,7 +124,8 @@ class _Info(ctypes.Structure):
     ]
 
 
-def _free_in_glibc() -> int:
+def _kept_by_glibc() -> int:
+    """Bytes of freed blocks, resident or already given back."""
     ask = ctypes.CDLL(None).mallinfo2
     ask.restype = _Info
     return ask().fordblks

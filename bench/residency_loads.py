@@ -59,7 +59,7 @@ def measure_switches(cache: Path) -> list[Row]:
 
 
 def _left(told: dict) -> str:
-    return f"{size(told['evicted'])}, after malloc_trim {size(told['trimmed'])}; glibc kept {size(told['free'])}"
+    return f"{size(told['evicted'])}, glibc keeps {size(told['kept'])}"
 
 
 def _memory(what: str, told: dict[str, dict], kind: str) -> Row:
