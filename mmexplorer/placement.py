@@ -4,15 +4,16 @@ Arithmetic on parameters and bytes, so that it can be said before anything is do
 is built, and measures nothing.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from mmexplorer.presets import Preset
-from mmexplorer.runtime import size_text
+from mmexplorer.runtime import cuda_index, size_text
 
-# Bytes for each parameter. In four bits the embeddings, the vision tower and the last layer stay in 16, and each block
-# of weights has its scale: LLaVA-1.6 7B, 7.57 billion parameters, takes 4.6 GB (its model card).
-BYTES = {32: 4.0, 16: 2.0, 4: 0.61}
+BYTES = {32: 4.0, 16: 2.0, 4: 0.52}  # for each parameter; in four bits each block of weights has its scale
+# Parameters that stay in 16 bits where others have four: embeddings, vision tower and the last layer. LLaVA-1.5 7B and
+# LLaVA-1.6 7B have 0.59 billion of them, LLaVA-OneVision 0.5B 0.54.
+STAY = 600_000_000
 ACTIVATIONS = 1.2  # what a model takes while it works, as a multiple of its weights
 # The number formats that a family computes in on each kind of device, the best first. A CLIP's logit scale of 100
 # would magnify what half precision rounds off its cosines.
@@ -23,6 +24,8 @@ FORMATS = {
 }
 # diffusers puts one part of a pipeline after the other on the GPU, and PixArt's largest part is nearly all of it.
 LARGEST_PART = 0.9
+# Layers go to one GPU each as a whole, which leaves a rest of every GPU empty.
+FILLED = 0.95
 
 WHOLE, SEVERAL_GPUS, OFFLOAD = "whole", "several GPUs", "offload"
 FITS, SLOW, TOO_BIG = "fits", "slow", "does not fit"
@@ -48,8 +51,9 @@ class Placement:
     """How a checkpoint is laid out.
 
     bits are those of each number of the weights: 32, 16 or 4. spread is WHOLE, SEVERAL_GPUS or OFFLOAD, where parts
-    wait in main memory. memory_bytes is what it takes on the device, activations included. verdict is FITS, SLOW or
-    TOO_BIG, and reason a phrase that says why, empty where there is nothing to say.
+    wait in main memory. memory_bytes is what it takes on the device, activations included. max_memory is the most bytes
+    of weights for each GPU, by its number, and for "cpu", where the layers of a model are spread. verdict is FITS, SLOW
+    or TOO_BIG, and reason a phrase that says why, empty where there is nothing to say.
     """
 
     device: str
@@ -58,6 +62,7 @@ class Placement:
     memory_bytes: int = 0
     verdict: str = FITS
     reason: str = ""
+    max_memory: Mapping[int | str, int] = field(default_factory=dict, hash=False)
 
 
 CPU = Placement("cpu")  # in float32, as training computes
@@ -65,7 +70,8 @@ CPU = Placement("cpu")  # in float32, as training computes
 
 def memory_bytes(preset: Preset, bits: int) -> int:
     """Bytes that a checkpoint takes while it works, with its weights in that format."""
-    return int(preset.parameters * BYTES[bits] * ACTIVATIONS)
+    stay = min(STAY, preset.parameters) if bits == 4 else 0
+    return int((stay * BYTES[16] + (preset.parameters - stay) * BYTES[bits]) * ACTIVATIONS)
 
 
 def formats(preset: Preset, device: str) -> tuple[int, ...]:
@@ -88,18 +94,29 @@ def _ways(preset: Preset, machine: Machine) -> Iterator[Placement]:
         if need <= machine.room:
             yield Placement(device, bits, WHOLE, need, *_speed(preset, kind, bits, best))
         together = machine.room + sum(machine.other_gpus)
-        if kind == "cuda" and bits == best and preset.family == "llava" and machine.room < need <= together:
+        spreads = kind == "cuda" and bits == best and preset.family == "llava"
+        if spreads and machine.room < need <= together * FILLED:
             share = need * machine.room // together
-            yield Placement(device, bits, SEVERAL_GPUS, share, FITS, "spread over several GPUs")
+            reason = "spread over several GPUs"
+            yield Placement(device, bits, SEVERAL_GPUS, share, FITS, reason, _most_weights(machine))
     least = min(need for bits, need in needs.items() if bits != 4 or machine.four_bit)
     if kind == "cuda" and preset.family in ("llava", "diffusion"):
         offloaded = int(needs[best] * LARGEST_PART) if preset.family == "diffusion" else machine.room
         waiting = needs[best] if preset.family == "diffusion" else needs[best] - machine.room
         if offloaded <= machine.room and waiting <= machine.main_memory:
             reason = "parts of it wait in main memory while others compute"
-            yield Placement(device, best, OFFLOAD, offloaded, SLOW, reason)
+            alone = replace(machine, other_gpus=())
+            yield Placement(device, best, OFFLOAD, offloaded, SLOW, reason, _most_weights(alone))
     reason = f"it needs about {size_text(least)} of memory, and models may take {size_text(machine.room)} here"
     yield Placement(device, best, WHOLE, least, TOO_BIG, reason)
+
+
+def _most_weights(machine: Machine) -> dict[int | str, int]:
+    """How many bytes of weights each GPU may hold and still compute, and main memory."""
+    first = cuda_index(machine.device)
+    others = [number for number in range(len(machine.other_gpus) + 1) if number != first]
+    rooms = {first: machine.room} | dict(zip(others, machine.other_gpus, strict=False))
+    return {number: int(room / ACTIVATIONS) for number, room in rooms.items()} | {"cpu": machine.main_memory}
 
 
 def _speed(preset: Preset, kind: str, bits: int, best: int) -> tuple[str, str]:

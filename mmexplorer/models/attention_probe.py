@@ -21,6 +21,8 @@ from transformers.cache_utils import DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from mmexplorer.models.input_device import input_device
+
 PROBE = "sdpa_probe"
 WEIGHTS_AT_ONCE = 2**20  # 4 MB of weights in float32, however long the answer is: they stay in a processor's cache
 
@@ -153,7 +155,7 @@ def _embed(model, ids: Tensor) -> Tensor:
     if (ids == model.config.image_token_id).any():
         raise ValueError("Picture tokens cannot be replayed: their embeddings come from the picture.")
     embedding = model.get_input_embeddings()
-    return embedding(ids.to(embedding.weight.device))[None]
+    return embedding(ids.to(input_device(model)))[None]
 
 
 def _forward(model, past: DynamicCache, embeddings: Tensor, padding: int) -> Tensor:
@@ -197,7 +199,6 @@ def replay(
     layers, heads = language.config.num_hidden_layers, language.config.num_attention_heads
     keys, tokens = len(ids) - 1, len(ids) - prompt_length
     columns = torch.arange(keys) if columns is None else columns
-    columns = columns.to(ids.device)
     rows = AttentionRows(
         mean=np.zeros((layers, tokens, len(columns)), dtype) if "mean" in keep else None,
         max=np.zeros((layers, tokens, len(columns)), dtype) if "max" in keep else None,
@@ -207,6 +208,7 @@ def replay(
 
     def collect(module, query, key, value, mask, scaling) -> Tensor:
         layer, mask, outputs = module.layer_idx, _causal(mask, query, key), []
+        chosen = columns.to(query.device)  # layers may be on several devices
         step = max(1, WEIGHTS_AT_ONCE // (heads * keys))
         for start in range(0, tokens, step):
             now = slice(start, start + step)
@@ -216,11 +218,11 @@ def replay(
             for i, span in enumerate(spans):
                 rows.shares[layer, :, now, i] = weights[..., span.start : span.stop].sum(dim=-1).cpu().numpy()
             if rows.mean is not None:
-                rows.mean[layer, now] = weights.mean(dim=0)[:, columns].cpu().numpy()
+                rows.mean[layer, now] = weights.mean(dim=0)[:, chosen].cpu().numpy()
             if rows.max is not None:
-                rows.max[layer, now] = weights.amax(dim=0)[:, columns].cpu().numpy()
+                rows.max[layer, now] = weights.amax(dim=0)[:, chosen].cpu().numpy()
             if rows.heads is not None:
-                rows.heads[layer, :, now] = weights[..., columns].cpu().numpy()
+                rows.heads[layer, :, now] = weights[..., chosen].cpu().numpy()
         return torch.cat(outputs, dim=1)
 
     if tokens:
@@ -285,10 +287,15 @@ def gradient_rows(
         log_probability = logits.log_softmax(dim=-1)[int(ids[position])]
         gradients = torch.autograd.grad(log_probability, kept)
     return AttentionGradient(
-        attention=torch.cat(kept).detach()[:, :, 0].cpu().numpy(),
-        gradient=torch.cat(gradients)[:, :, 0].cpu().numpy(),
+        attention=_one_query(kept),
+        gradient=_one_query(gradients),
         log_probability=log_probability.item(),
     )
+
+
+def _one_query(layers: Sequence[Tensor]) -> np.ndarray:
+    """Weights (1, heads, 1, K) of every layer, which may be on several devices, as (layers, heads, K)."""
+    return torch.cat([layer.detach()[:, :, 0].cpu() for layer in layers]).numpy()
 
 
 def vision_attention(model, pixel_values: Tensor, queries: Sequence[int] | None = None) -> np.ndarray:
@@ -303,7 +310,7 @@ def vision_attention(model, pixel_values: Tensor, queries: Sequence[int] | None 
     def collect(module, query, key, value, mask, scaling) -> None:
         asked = query if queries is None else query[:, :, list(queries)]
         pictures = zip(asked.split(1), key.split(1), strict=True)  # one at a time: each has heads x tokens x tokens
-        found.append(torch.cat([_weights(*picture, None, scaling).mean(dim=1) for picture in pictures]))
+        found.append(torch.cat([_weights(*picture, None, scaling).mean(dim=1) for picture in pictures]).cpu())
 
     with torch.inference_mode(), _watched(tower, collect):
         tower(pixel_values.flatten(0, -4))
@@ -311,4 +318,4 @@ def vision_attention(model, pixel_values: Tensor, queries: Sequence[int] | None 
     feeds = [feature_layer] if isinstance(feature_layer, int) else feature_layer
     # Hidden state i is what layer i has made; number 0 is the embedding.
     used = max(layer if layer >= 0 else len(found) + 1 + layer for layer in feeds)
-    return torch.stack(found[:used], dim=1).cpu().numpy()
+    return torch.stack(found[:used], dim=1).numpy()

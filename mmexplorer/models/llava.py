@@ -1,6 +1,6 @@
 """LLaVA-1.5, LLaVA-NeXT and LLaVA-OneVision: conversations about pictures, answered token by token.
 
-Brings together the checkpoint, how it reads a conversation (llava_prompt, llava_pictures), how it answers
+Brings together the checkpoint (llava_loading), how it reads a conversation (llava_prompt, llava_pictures), how it answers
 (llava_generation) and what is kept of an answer (llava_answers). Callers hold the device's lock.
 """
 
@@ -10,12 +10,9 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer, ProcessorMixin
-from transformers.utils import logging
 
-from mmexplorer import runtime
 from mmexplorer.errors import Refusal
-from mmexplorer.models import llava_answers
+from mmexplorer.models import llava_answers, llava_loading
 from mmexplorer.models.checkpoints import said_as_refusal
 from mmexplorer.models.llava_answers import Answered, KeptAnswers
 from mmexplorer.models.llava_generation import Generation, Sampling
@@ -23,46 +20,22 @@ from mmexplorer.models.llava_pictures import PictureReader
 from mmexplorer.models.llava_prompt import Prompt, Prompter
 from mmexplorer.models.llava_words import Speller
 from mmexplorer.placement import Placement
-from mmexplorer.presets import MODEL_TYPES, Preset
+from mmexplorer.presets import Preset
 from mmexplorer.replies import Attention, Turn, Word
-
-# Every load would otherwise draw a progress bar into the terminal, and advise to install torchvision.
-logging.disable_progress_bar()
-logging.set_verbosity_error()
 
 
 def load(preset: Preset, path: str | Path, placement: Placement) -> "LlavaChat":
     """The checkpoint in folder `path`, laid out so; Refusal if it is damaged, incomplete or of another family."""
     with said_as_refusal(preset.label):
-        config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-        if config.model_type not in MODEL_TYPES["llava"]:
-            raise Refusal(f"{preset.label} is a checkpoint of type {config.model_type!r}, not a LLaVA model.")
-        model, report = AutoModelForImageTextToText.from_pretrained(
-            path,
-            dtype=runtime.dtype(placement.device, placement.bits),
-            attn_implementation="sdpa",
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
-        # One by one, because the whole processor of OneVision demands one of videos, and that torchvision.
-        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-        image_processor = AutoImageProcessor.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-        template = ProcessorMixin.get_processor_dict(path, local_files_only=True)[0].get("chat_template")
-        if report["missing_keys"] or report["mismatched_keys"]:
-            raise Refusal(f"The weights of {preset.label} are incomplete; remove its folder and fetch it again.")
-        model.requires_grad_(False).eval()
-        return LlavaChat(
-            model.to(placement.device), tokenizer, image_processor, template or tokenizer.chat_template, preset.label
-        )
+        found = llava_loading.read(preset, path, placement)
+        return LlavaChat(found.model, found.tokenizer, found.image_processor, found.template, preset.label)
 
 
 class LlavaChat:
     """A LLaVA checkpoint that chats.
 
     model is the transformers model, context the most tokens that it reads, answer included, and memory_bytes what its
-    weights take.
+    weights take on the device.
     """
 
     def __init__(self, model: torch.nn.Module, tokenizer, image_processor, template: str | None, label: str):
@@ -75,7 +48,7 @@ class LlavaChat:
         if len(tokenizer) > text.vocab_size:
             raise Refusal(f"{label} has a tokenizer with more words than the model knows; they do not belong together.")
         self.context = text.max_position_embeddings
-        self.memory_bytes = sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers()))
+        self.memory_bytes = llava_loading.memory_bytes(model)
         reader = PictureReader(config, image_processor, label)
         self._prompter = Prompter(tokenizer, template, reader, config.image_token_id, self.context, label)
         self._speller = Speller(tokenizer)

@@ -14,6 +14,7 @@ from PIL import Image
 from transformers import DynamicCache
 
 from mmexplorer.models.attention_probe import replay
+from mmexplorer.models.input_device import input_device
 from mmexplorer.models.llava_generation import Generation
 from mmexplorer.models.llava_prompt import Prompt
 from mmexplorer.replies import ROLES, AttendedWord, Attention, Segment
@@ -87,8 +88,9 @@ class KeptAnswers:
 def answered_again(model, prompt: Prompt, ids: Sequence[int]) -> Answered:
     """An answer whose keys and values are gone, made anew by one pass of the prompt with the answer's own ids."""
     answer = torch.tensor([tuple(ids)], dtype=torch.long)
-    sequence = torch.cat([prompt.input_ids, answer], dim=1).to(model.device)
-    images = {name: tensor.to(model.device) for name, tensor in prompt.images.items()}
+    device = input_device(model)
+    sequence = torch.cat([prompt.input_ids, answer], dim=1).to(device)
+    images = {name: tensor.to(device) for name, tensor in prompt.images.items()}
     if images:
         images["pixel_values"] = images["pixel_values"].to(model.dtype)
     cache = DynamicCache()  # without the config, as in llava_generation

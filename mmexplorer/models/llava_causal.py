@@ -63,9 +63,11 @@ def log_probability(chat: LlavaChat, prompt: Prompt, ids: Sequence[int], tokens:
     """Natural log of the probability of ids[t] for all t of `tokens` together, each after the ids before it."""
     answer = prompt.input_ids.new_tensor([ids[: max(tokens)]])
     inputs = fed(chat, prompt)
-    inputs["input_ids"] = torch.cat([prompt.input_ids, answer], dim=1).to(chat.model.device)
-    before = torch.tensor([len(prompt) + token - 1 for token in tokens], device=chat.model.device)
-    logits = chat.model(**inputs, use_cache=False, logits_to_keep=before).logits[0].float()
+    inputs["input_ids"] = torch.cat([inputs["input_ids"], answer.to(inputs["input_ids"].device)], dim=1)
+    # Counted from the end and not by their positions, which would have to be where the last layer is.
+    last = max(tokens) - min(tokens) + 1
+    logits = chat.model(**inputs, use_cache=False, logits_to_keep=last).logits[0].float()
+    logits = logits[[token - min(tokens) for token in tokens]]
     logits[:, list(chat.never_ids)] = -torch.inf
     chosen = torch.tensor([[ids[token]] for token in tokens], device=logits.device)
     return logits.log_softmax(dim=-1).gather(1, chosen).sum().item()

@@ -14,6 +14,7 @@ from transformers import DynamicCache
 
 from mmexplorer.errors import Refusal
 from mmexplorer.models.damage import refuse_damaged
+from mmexplorer.models.input_device import input_device
 from mmexplorer.models.llava_words import Speller
 from mmexplorer.replies import TokenChoice
 
@@ -109,7 +110,7 @@ class Generation(Iterator[TokenChoice]):
     @property
     def sequence(self) -> torch.Tensor:
         """Ids of the prompt and the answer so far, (P + T,), on the model's device."""
-        return torch.cat([self._prompt_ids, self._prompt_ids.new_tensor(self.ids)]).to(self._model.device)
+        return torch.cat([self._prompt_ids, self._prompt_ids.new_tensor(self.ids)]).to(input_device(self._model))
 
     def release(self) -> None:
         """Gives the cache's memory back and ends the answer."""
@@ -122,7 +123,7 @@ class Generation(Iterator[TokenChoice]):
     @torch.no_grad()  # not inference_mode, whose tensors could not take part in gradients of attention later
     def _next_logits(self) -> torch.Tensor:
         """Float32 logits (words,) of the next token."""
-        device = self._model.device
+        device = input_device(self._model)
         if self.ids:
             inputs = {"input_ids": torch.tensor([[self.ids[-1]]], device=device)}
         else:
@@ -144,7 +145,8 @@ class Generation(Iterator[TokenChoice]):
             return int(forced)
         if self.sampling.temperature == 0:
             return int(logits.argmax())
-        weights = (logits.double() / self.sampling.temperature).softmax(dim=-1).cpu().numpy()
+        # On the CPU, because not every device knows double precision.
+        weights = (logits.cpu().double() / self.sampling.temperature).softmax(dim=-1).numpy()
         order = np.argsort(-weights, kind="stable")
         sums = np.cumsum(weights[order])
         kept = int(np.searchsorted(sums, self.sampling.top_p)) + 1  # the one that reaches top_p is kept

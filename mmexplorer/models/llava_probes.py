@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mmexplorer.models import attention_probe
+from mmexplorer.models.input_device import input_device
 from mmexplorer.models.llava import LlavaChat
 from mmexplorer.models.llava_answers import Answered, first_query
 from mmexplorer.models.llava_prompt import Prompt
@@ -76,7 +77,8 @@ def vision_rows(chat: LlavaChat, prompt: Prompt, picture: int) -> tuple[tuple[st
         hidden = chat.model.model.vision_tower(pixels, output_hidden_states=True).hidden_states
     rows, columns = prompt.layouts[picture].base_grid
     first = attention.shape[-1] - rows * columns  # CLIP's class token stands before the patches, SigLIP has none
-    norms = torch.cat(hidden[1 : len(attention) + 1])[:, first:].float().norm(dim=-1).cpu().numpy()
+    norms = [state[0, first:].float().norm(dim=-1).cpu() for state in hidden[1 : len(attention) + 1]]
+    norms = torch.stack(norms).numpy()
     named = {"class token": attention[:, 0, first:]} if first else {}
     named["average over patches"] = attention[:, first:, first:].mean(axis=1)
     shares = [row.sum(axis=-1) for row in named.values()]
@@ -101,5 +103,6 @@ def image_positions(prompt: Prompt) -> np.ndarray:
 def fed(chat: LlavaChat, prompt: Prompt) -> dict[str, Tensor]:
     """The tensors of a prompt with pictures on the model's device, pictures in its precision."""
     inputs = {"input_ids": prompt.input_ids, **prompt.images}
-    inputs = {name: tensor.to(chat.model.device) for name, tensor in inputs.items()}
+    device = input_device(chat.model)
+    inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
     return inputs | {"pixel_values": inputs["pixel_values"].to(chat.model.dtype)}
