@@ -1,7 +1,7 @@
 """LLaVA-1.5, LLaVA-NeXT and LLaVA-OneVision: conversations about pictures, answered token by token.
 
-Brings together the checkpoint (llava_loading), how it reads a conversation (llava_prompt, llava_pictures), how it answers
-(llava_generation) and what is kept of an answer (llava_answers). Callers hold the device's lock.
+Brings together the checkpoint (llava_loading), how it reads a conversation (llava_prompt, llava_pictures), how it
+answers (llava_generation) and what is kept of an answer (llava_answers). Callers hold the device's lock.
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""However a checkpoint is laid out, everything that is asked of it has the same answer; four and sixteen bits come near.
+"""However a checkpoint is laid out, everything asked of it has the same answer; sixteen and four bits come near.
 
 Layers that wait on the disk are on no device ("meta") between calls, as those are that wait in main memory for a GPU.
 """
@@ -12,6 +12,7 @@ import accelerate
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mmexplorer.errors import Refusal
 from mmexplorer.models import llava_causal, llava_loading, llava_probes
@@ -21,6 +22,9 @@ from mmexplorer.models.llava_answers import Answered
 from mmexplorer.placement import CPU, OFFLOAD, Placement
 from mmexplorer.presets import preset
 from mmexplorer.replies import Turn
+from mmexplorer.toyworld.questions import ask
+from mmexplorer.toyworld.renderer import render
+from mmexplorer.toyworld.scenes import Sampler, rng_for
 
 PRESET = replace(preset("toy-llava"), label="Tiny")
 FAMILIES = ("llava", "llava_next", "onevision")
@@ -28,9 +32,8 @@ FAMILIES = ("llava", "llava_next", "onevision")
 ON_DISK = Placement("cpu", spread=OFFLOAD, max_memory={"cpu": 0})
 IN_PART = Placement("cpu", spread=OFFLOAD, max_memory={"cpu": 150_000})
 HALF, FOUR = Placement("cpu", 16), Placement("cpu", 4)
-needs_bitsandbytes = pytest.mark.skipif(
-    importlib.util.find_spec("bitsandbytes") is None, reason="the package bitsandbytes is not installed"
-)
+BITSANDBYTES = importlib.util.find_spec("bitsandbytes") is not None
+needs_bitsandbytes = pytest.mark.skipif(not BITSANDBYTES, reason="the package bitsandbytes is not installed")
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -113,34 +116,68 @@ def test_only_weights_in_memory_count(folder, plain):
 def test_sixteen_bits_on_a_processor_come_near(folder, plain, turns):
     chat = load(PRESET, folder, HALF)
     assert {tensor.dtype for tensor in chat.model.parameters()} == {torch.bfloat16}
-    found, expected = everything(chat, turns), everything(plain, turns)
-    assert_near(found, expected, 0.1)
+    assert_near(everything(chat, turns), everything(plain, turns), 0.01)
 
 
-def assert_near(found, expected, mean):
-    """Arrays of the same shape and dtype with attention, lens and probabilities that differ by that much on average."""
+def assert_near(found, expected, most):
+    """Arrays alike in shape and kind whose attention and probabilities differ by no more than that on average."""
     for name in set(expected) - {"greedy"}:
         assert found[name].shape == expected[name].shape and found[name].dtype.kind == expected[name].dtype.kind, name
     for name in ("probability", "mean", "max", "shares", "head", "neutral", "lens"):
-        assert np.isfinite(found[name]).all() and np.abs(found[name] - expected[name]).mean() < mean, name
+        assert np.abs(found[name] - expected[name]).mean() < most, name
+
+
+def in_four_bits(folder):
+    chat = load(PRESET, folder, FOUR)
+    for module in chat.model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):  # a way of some processors only, which has no gradients
+            module.support_avx512bf16_for_cpu = False
+    return chat
 
 
 @needs_bitsandbytes
 def test_four_bits(folder, turns):
-    half, chat = load(PRESET, folder, HALF), load(PRESET, folder, FOUR)
+    half, chat = load(PRESET, folder, HALF), in_four_bits(folder)
     dtypes = {name: tensor.dtype for name, tensor in chat.model.named_parameters()}
     packed = {name for name, dtype in dtypes.items() if dtype == torch.uint8}
     # q, k, v, o and the three of the MLP in each of three layers; all else in 16 bits.
     assert len(packed) == 21 and all(name.startswith("model.language_model.layers.") for name in packed)
     assert {dtype for name, dtype in dtypes.items() if name not in packed} == {torch.bfloat16}
+    # Weights at random come less near, and a checkpoint that was trained nearer: see the next test.
     assert_near(everything(chat, turns), everything(half, turns), 0.2)
+
+
+def test_the_toy_mostly_says_the_same_in_every_format():
+    row = preset("toy-llava")  # whose first and last layer share their weights
+    expected = answers(load(row, row.path, CPU))
+    assert len(set(expected)) > 5
+    assert answers(load(row, row.path, IN_PART)) == expected
+    assert share_equal(answers(load(row, row.path, HALF)), expected) >= 0.9
+    if BITSANDBYTES:
+        assert share_equal(answers(in_four_bits(row.path)), expected) >= 0.9
+
+
+def share_equal(found, expected):
+    return np.mean([one == other for one, other in zip(found, expected, strict=True)])
+
+
+def answers(chat, count=20):
+    """What a chat says to questions about drawn scenes."""
+    rng = rng_for("test", 6)
+    scenes = [Sampler(rng).scene() for _ in range(count)]
+    questions = [ask(scene, rng) for scene in scenes]
+    turns = [
+        [Turn("user", question.text, (Image.fromarray(picture),))]
+        for question, picture in zip(questions, render(scenes), strict=True)
+    ]
+    return [llava_causal.greedy_text(chat, chat.prompt(one), 30) for one in turns]
 
 
 @needs_bitsandbytes
 def test_packed_weights_count_with_their_scales(llava_folder):
-    chat, half = load(PRESET, llava_folder, FOUR), load(PRESET, llava_folder, HALF)
-    # A layer's q and o are 32 x 32, k and v (two heads of 16) as well, and three of 48 x 32: 8,704 weights.
-    weights = 3 * 8_704
+    chat, half = in_four_bits(llava_folder), load(PRESET, llava_folder, HALF)
+    # A layer's q, k, v and o (two heads of 16 each) are 32 x 32, and the three of the MLP 48 x 32.
+    weights = 3 * (4 * 32 * 32 + 3 * 48 * 32)
     packed = half.memory_bytes - 2 * weights + weights // 2
     # 64 weights share a scale of one byte, and each matrix has two tables and a description besides.
     assert packed + weights // 64 < chat.memory_bytes < packed + weights // 64 + 21 * 2_000
@@ -152,9 +189,11 @@ def test_four_bits_without_the_package_are_refused(llava_folder, monkeypatch):
         load(PRESET, llava_folder, FOUR)
 
 
-@pytest.mark.parametrize("placement", [CPU, IN_PART, pytest.param(FOUR, marks=needs_bitsandbytes)])
+@pytest.mark.parametrize(
+    "placement", [CPU, IN_PART, pytest.param(FOUR, marks=needs_bitsandbytes)], ids=["whole", "offloaded", "four bits"]
+)
 def test_a_closed_model_is_garbage(llava_folder, turns, placement):
-    chat = load(PRESET, llava_folder, placement)
+    chat = in_four_bits(llava_folder) if placement == FOUR else load(PRESET, llava_folder, placement)
     everything(chat, turns)
     left = [weakref.ref(thing) for thing in (chat, chat.model, chat.model.lm_head.weight)]
     chat.close()
