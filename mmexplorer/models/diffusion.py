@@ -1,26 +1,21 @@
 """Text-to-image pipelines of diffusers: Stable Diffusion 1, 2 and XL, their few-step descendants, PixArt and SD3.
 
-Brings together the checkpoint, how it reads a prompt (diffusion_prompt), the schedulers that fit it
+Brings together the checkpoint (diffusion_loading), how it reads a prompt (diffusion_prompt), the schedulers that fit it
 (diffusion_schedulers) and how it draws (diffusion_run). Callers hold the device's lock.
 """
 
 import copy
-import json
 import threading
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-import diffusers
 import numpy as np
-import torch
-import transformers
-from diffusers.utils import logging
 from PIL import Image
 
-from mmexplorer import runtime
 from mmexplorer.drawings import DrawEvent, Drawing
-from mmexplorer.errors import Refusal
 from mmexplorer.models import diffusion_families as families
+from mmexplorer.models import diffusion_loading
 from mmexplorer.models.checkpoints import said_as_refusal
 from mmexplorer.models.diffusion_prompt import PromptReader, PromptReading
 from mmexplorer.models.diffusion_run import DrawingRun
@@ -28,12 +23,7 @@ from mmexplorer.models.diffusion_schedulers import menu
 from mmexplorer.models.diffusion_stepwise import stepwise
 from mmexplorer.models.diffusion_vae import LatentDecoder
 from mmexplorer.placement import Placement
-from mmexplorer.presets import MODEL_TYPES, Preset
-
-# Every load would otherwise draw progress bars into the terminal, and advise to install torchvision.
-for library in (logging, transformers.utils.logging):
-    library.disable_progress_bar()
-    library.set_verbosity_error()
+from mmexplorer.presets import Preset
 
 TOY_STEPS, TOY_GUIDANCE = 20, 4.0
 FEW_STEPS, MOST_STEPS = 4, 1000
@@ -42,46 +32,7 @@ FEW_STEPS, MOST_STEPS = 4, 1000
 def load(preset: Preset, path: str | Path, placement: Placement) -> "Draws":
     """The pipeline in folder `path`, laid out so; Refusal if it is damaged, incomplete or of another family."""
     with said_as_refusal(preset.label):
-        path = Path(path)
-        index = json.loads((path / "model_index.json").read_text(encoding="utf-8"))
-        kind = str(index.get("_class_name"))
-        if kind not in MODEL_TYPES["diffusion"]:
-            raise Refusal(f"{preset.label} is a checkpoint of type {kind[:60]!r}, not a text-to-image pipeline.")
-        dtype = runtime.dtype(placement.device, placement.bits)
-        options = {"local_files_only": True, "use_safetensors": True, "dtype": dtype}
-        # Named there and not fetched: they blacken pictures, or read one where there is no prompt.
-        unused = {name: None for name in ("safety_checker", "feature_extractor", "image_encoder") if name in index}
-        if "safety_checker" in unused:
-            unused["requires_safety_checker"] = False
-        # By its own class, since DiffusionPipeline does not see which parts a class can do without.
-        pipe = getattr(diffusers, kind).from_pretrained(
-            path,
-            **options,
-            **_text_encoders(index, path, options, preset.label),
-            **unused,
-        )
-        pipe.set_progress_bar_config(disable=True)
-        if any(tensor.is_meta for model in (families.network(pipe), pipe.vae) for tensor in model.parameters()):
-            raise _incomplete(preset.label)
-        # Weights keep requires_grad: without it torch takes other kernels, and pictures are not quite the same.
-        return Draws(pipe.to(placement.device), preset, path)
-
-
-def _text_encoders(index: Mapping, path: Path, options: Mapping, label: str) -> dict[str, torch.nn.Module]:
-    """The models that read the prompt, which the pipeline would load with random weights where some are missing."""
-    models = {}
-    for name, (library, kind) in ((name, index[name]) for name in families.TEXT_ENCODERS if name in index):
-        if library != "transformers":  # an SD3 without its T5 says null
-            continue
-        model_class = getattr(transformers, kind)
-        models[name], report = model_class.from_pretrained(path / name, **options, output_loading_info=True)
-        if report["missing_keys"]:
-            raise _incomplete(label)
-    return models
-
-
-def _incomplete(label: str) -> Refusal:
-    return Refusal(f"The weights of {label} are incomplete; remove its folder and fetch it again.")
+        return Draws(diffusion_loading.read(preset, Path(path), placement), preset, Path(path))
 
 
 class Draws:
@@ -90,7 +41,7 @@ class Draws:
     schedulers are the names of those that fit it, its own first; steps and guidance its defaults, and steps_range the
     fewest and most. unguided models were distilled to draw without guidance; takes_negative says whether it knows
     negative prompts. size is (width, height) by default, and every side a multiple of size_step within size_range.
-    decoder makes pictures of latents, and memory_bytes is what its weights take.
+    decoder makes pictures of latents, and memory_bytes is what the weights take on the device at a time.
     """
 
     def __init__(self, pipe, preset: Preset, folder: Path):
@@ -99,7 +50,8 @@ class Draws:
         self.unguided = "unguided" in preset.abilities
         self._own, self._choices = menu(pipe.scheduler, self.unguided)
         self.schedulers = tuple(self._choices)
-        self.decoder = LatentDecoder(pipe.vae, pipe.image_processor, folder)
+        with self.at_work():
+            self.decoder = LatentDecoder(pipe.vae, pipe.image_processor, folder)
         self._reader = PromptReader(family.encoders(pipe), preset.label, family.lower)
         self.steps = families.call_default(pipe, "num_inference_steps")
         self.guidance = families.call_default(pipe, "guidance_scale")
@@ -115,9 +67,7 @@ class Draws:
         self.size = side, side
         self.size_step = families.grid_step(pipe) * self.decoder.factor
         self.size_range = max(self.size_step, side // 2 // self.size_step * self.size_step), 2 * side
-        models = [part for part in pipe.components.values() if isinstance(part, torch.nn.Module)]
-        tensors = [tensor for model in models for tensor in (*model.parameters(), *model.buffers())]
-        self.memory_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        self.memory_bytes = diffusion_loading.memory_bytes(pipe)
         self._decode_seconds: dict[int, float] = {}  # of the last picture with that many pixels
 
     def read(self, text: str) -> PromptReading:
@@ -126,7 +76,16 @@ class Draws:
 
     def decode(self, latents: Iterable[np.ndarray]) -> list[Image.Image]:
         """The pictures of scaled latents (channels, rows, columns), such as `Step.clean`, by the decoder."""
-        return self.decoder.pictures(latents)
+        with self.at_work():
+            return self.decoder.pictures(latents)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """While a part of the pipeline computes: afterwards those that wait in main memory do so again."""
+        try:
+            yield
+        finally:
+            self.pipe.maybe_free_model_hooks()  # a call that is stopped or fails would leave the last part behind
 
     def pipeline(self, scheduler: str):
         """The pipeline for one call, with a new scheduler: models are shared, and what a call changes in it is not."""
@@ -154,6 +113,7 @@ class Draws:
             stop=stop,
             decode_seconds=self._decode_seconds.get(pixels, 0.0),
         )
-        drawing: Drawing = yield from stepwise(run)
+        with self.at_work():
+            drawing: Drawing = yield from stepwise(run)
         self._decode_seconds[pixels] = run.decode_seconds
         yield DrawEvent(len(drawing.steps), run.total, drawing.previews[-1], drawing.seconds, 0.0, drawing)

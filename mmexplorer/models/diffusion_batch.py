@@ -6,6 +6,7 @@ does.
 
 import threading
 from collections.abc import Callable, Generator, MutableMapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
@@ -89,7 +90,8 @@ def draw_batch(painter, batch: Batch, texts: Texts, stop: threading.Event) -> Ge
     texts keeps what prompts were encoded to, for the batches to come. Prompts are mixed linearly in their embeddings,
     seeds by `slerp` of their noise; noise that a scheduler adds at later steps is the first seed's.
     """
-    yield from stepwise(lambda report: _draw(painter, batch, texts, stop, report))
+    with painter.at_work():
+        yield from stepwise(lambda report: _draw(painter, batch, texts, stop, report))
 
 
 def slerp(a: Tensor, b: Tensor, share: float) -> Tensor:
@@ -122,7 +124,10 @@ def _draw(painter, batch: Batch, texts: Texts, stop: threading.Event, report: Ca
         tell()
 
     try:
-        with watched(families.network(pipe), pipe.scheduler, start, step), painter.decoder.guarded(), torch.no_grad():
+        with ExitStack() as hooks:
+            hooks.enter_context(watched(families.network(pipe), pipe.scheduler, start, step))
+            hooks.enter_context(painter.decoder.guarded(batch.width, batch.height, len(batch.wishes)))
+            hooks.enter_context(torch.no_grad())
             pictures = pipe(**_arguments(pipe, batch, texts)).images
     except Halt:
         return

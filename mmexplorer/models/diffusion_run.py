@@ -20,6 +20,7 @@ from mmexplorer.models.diffusion_maps import WordAttention
 from mmexplorer.models.diffusion_prompt import PromptReading
 from mmexplorer.models.diffusion_vae import LatentDecoder
 from mmexplorer.models.diffusion_watch import Halt, Observation, watched
+from mmexplorer.models.input_device import input_device
 
 
 class _Stopwatch:
@@ -81,7 +82,7 @@ class DrawingRun:
                     hooks.enter_context(self._attention.reading())
                 hook = self._network.register_forward_pre_hook(self._note_shapes, with_kwargs=True)
                 hooks.callback(hook.remove)
-                hooks.enter_context(self._decoder.guarded())
+                hooks.enter_context(self._decoder.guarded(self._settings["width"], self._settings["height"]))
                 [image] = self._pipe(**self._arguments()).images
         except Halt:
             ended = "stopped"
@@ -117,7 +118,7 @@ class DrawingRun:
         }
 
     def _start(self, total: int) -> None:
-        torch.zeros((), device=self._network.device).item()  # a GPU may still be reading the prompt
+        torch.zeros((), device=input_device(self._network)).item()  # a GPU may still be reading the prompt
         self.total, self._text_seconds = total, self._clock()
         with self._clock.paused():
             self._report(DrawEvent(0, total, seconds=self._text_seconds))

@@ -14,6 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from mmexplorer.models.damage import refuse_damaged
+from mmexplorer.models.diffusion_vae_memory import spared
+from mmexplorer.models.input_device import input_device
 
 PIXELS_AT_ONCE = 2**20  # decoded in one batch
 FITTED_SIDE = 24  # latent positions of the picture that a map is fitted to
@@ -44,22 +46,27 @@ class LatentDecoder:
         """The decoded pictures of latents (channels, rows, columns) each."""
         stack = torch.from_numpy(np.stack(list(latents))).float()
         at_once = max(1, PIXELS_AT_ONCE // (stack[0, 0].numel() * self.factor**2))
-        pictures = []
-        with self.guarded():
+        pictures, (height, width) = [], (side * self.factor for side in stack.shape[-2:])
+        with self.guarded(width, height, min(at_once, len(stack))):
             dtype = self._upcast()
             mean, scale = self._normalisation()
             for part in stack.split(at_once):
-                raw = (part * scale + mean).to(self.vae.device, dtype)
+                raw = (part * scale + mean).to(input_device(self.vae), dtype)
                 decoded = self.vae.decode(raw, return_dict=False)[0]
                 pictures += self._image_processor.postprocess(decoded, output_type="pil")
         return pictures
 
     @contextmanager
-    def guarded(self) -> Iterator[None]:
-        """While somebody decodes: Refusal for pixels that are not finite, and no change of number format that stays."""
+    def guarded(self, width: int, height: int, pictures: int = 1) -> Iterator[None]:
+        """While somebody decodes pictures of a size at once: Refusal for pixels that are not finite.
+
+        Nothing changes for good: neither the number format, nor how the autoencoder spares memory.
+        """
+        numbers = torch.float32 if self._overflows() else self._dtype
         hook = self.vae.decoder.register_forward_hook(lambda _, __, pixels: refuse_damaged(pixels))
         try:
-            yield
+            with spared(self.vae, width * height, pictures, numbers.itemsize):
+                yield
         finally:
             hook.remove()
             self._restore()
@@ -71,9 +78,12 @@ class LatentDecoder:
 
     def _upcast(self) -> torch.dtype:
         """float32 for autoencoders that overflow in float16, as SDXL's does."""
-        if self._dtype == torch.float16 and self.vae.config.get("force_upcast"):
+        if self._overflows():
             self.vae.to(torch.float32)
         return self.vae.dtype
+
+    def _overflows(self) -> bool:
+        return self._dtype == torch.float16 and bool(self.vae.config.get("force_upcast"))
 
     def _normalisation(self) -> tuple[Tensor, Tensor]:
         """mean and scale with which raw = scaled * scale + mean."""
@@ -90,7 +100,7 @@ class LatentDecoder:
         pixels = torch.from_numpy(np.kron(colours, np.ones((self.factor, self.factor, 1), np.float32)))
         try:
             dtype = self._upcast()
-            encoded = self.vae.encode((pixels * 2 - 1).movedim(-1, 0)[None].to(self.vae.device, dtype))
+            encoded = self.vae.encode((pixels * 2 - 1).movedim(-1, 0)[None].to(input_device(self.vae), dtype))
         finally:
             self._restore()
         raw = encoded.latent_dist.mean if hasattr(encoded, "latent_dist") else encoded.latents

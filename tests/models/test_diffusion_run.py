@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from mmexplorer import runtime
 from mmexplorer.hub import Stopped
 from mmexplorer.models import diffusion_families as families
 from mmexplorer.models.diffusion import load
-from mmexplorer.placement import CPU
+from mmexplorer.placement import Placement
 from mmexplorer.presets import preset
 
 _spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parent.with_name("tiny_pipelines.py"))
@@ -90,9 +89,8 @@ def test_the_picture_is_the_bare_pipelines_with_every_scheduler(name, painters, 
 
 
 @pytest.mark.parametrize("name", ["sd", "sdxl", "pixart", "sd3"])
-def test_the_picture_is_the_bare_pipelines_in_half_precision(name, pipeline_folder, monkeypatch):
-    monkeypatch.setattr(runtime, "dtype", lambda device: torch.bfloat16)
-    painter = load(PRESET, pipeline_folder(name), CPU)
+def test_the_picture_is_the_bare_pipelines_in_half_precision(name, pipeline_folder):
+    painter = load(PRESET, pipeline_folder(name), Placement("cpu", 16))
     pipe = diffusers.DiffusionPipeline.from_pretrained(pipeline_folder(name), dtype=torch.bfloat16)
     pipe.set_progress_bar_config(disable=True)
     drawing = drawn(painter)

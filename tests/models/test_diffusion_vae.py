@@ -93,7 +93,7 @@ def test_an_autoencoder_that_overflows_decodes_in_float32_and_goes_back(tmp_path
     pipe.vae.decoder.register_forward_hook(lambda _, __, output: seen.append(output.dtype))
     decoder.pictures(np.zeros((1, 4, 8, 8), np.float16))
     assert seen == [torch.float32] and pipe.vae.dtype == torch.float16
-    with pytest.raises(KeyError), decoder.guarded():
+    with pytest.raises(KeyError), decoder.guarded(64, 64):
         pipe.vae.float()  # as an interrupted pipeline leaves it
         raise KeyError
     assert pipe.vae.dtype == torch.float16
