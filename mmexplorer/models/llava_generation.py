@@ -82,7 +82,11 @@ class Generation(Iterator[TokenChoice]):
         self._look_at_stop()
         if self.ended is not None:
             raise StopIteration
-        logits = self._next_logits()
+        try:
+            logits = self._next_logits()
+        except Exception:
+            self.release()  # of its layers some may have the keys of the last token and others not
+            raise
         self._look_at_stop()
         if self.ended is not None:
             raise StopIteration

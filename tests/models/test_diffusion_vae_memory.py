@@ -1,4 +1,4 @@
-"""Slices are the same pictures bit for bit, tiles cut only what is larger than the model was trained on, both on need."""
+"""Slices are the same pictures bit for bit, and tiles cut only what is larger than the model was trained on."""
 
 import contextlib
 import threading
