@@ -304,7 +304,7 @@ def test_settings_are_learned_where_the_model_ships_with_the_app(monkeypatch):
 
 
 def test_a_lent_gpu_is_not_asked_for_every_preview(monkeypatch):
-    live = draw_run._Live("a red circle", {"model": "toy-diffusion"})
+    live = run._Live("a red circle", {"model": "toy-diffusion"})
     assert live.decodes
     monkeypatch.setenv("SPACES_ZERO_GPU", "1")
     assert not live.decodes
