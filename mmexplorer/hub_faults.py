@@ -53,10 +53,11 @@ def refusal(preset: Preset, error: Exception) -> Refusal:
         )
     if isinstance(error, HFValidationError):
         return Refusal(f"{name} cannot be on the Hub: {preset.source[:60]!r} is no name for a repository there.")
-    if "Timeout" in type(error.__cause__ if isinstance(error, BrokenOff) else error).__name__:
-        return Refusal(f"The Hub fell silent when asked for {name}; check the network, then {GOES_ON}.")
     if isinstance(error, BrokenOff):
-        return Refusal(f"The download of {name} broke off; check the network, then {GOES_ON}.")
+        what = "fell silent" if _is_silence(error.__cause__) else "broke off"
+        return Refusal(f"The download of {name} {what}; check the network, then {GOES_ON}.")
+    if _is_silence(error):
+        return Refusal(f"The Hub did not answer when asked for {name}; check the network, or choose a toy model.")
     if isinstance(error, OSError) and not isinstance(error, ConnectionError):
         return Refusal(_disk_fails(preset, error))
     # The library of the network is whichever huggingface_hub uses: httpx, or its successor.
@@ -107,6 +108,10 @@ def _wait_told(headers: Mapping[str, str]) -> str:
         r"(?<=;t=)\d+", headers.get("RateLimit", "")
     )
     return f"{told[0]} s" if told else "a few minutes"
+
+
+def _is_silence(error: BaseException | None) -> bool:
+    return "Timeout" in type(error).__name__
 
 
 def _disk_fails(preset: Preset, error: OSError) -> str:

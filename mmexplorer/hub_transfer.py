@@ -1,11 +1,13 @@
 """Moves files from the Hub to this disk, several at a time, and goes on where an earlier transfer stopped.
 
 huggingface_hub 2 begins a file anew whenever its download ended early: the beginning goes to a file of a random name
-that is removed. So the bytes are moved here, over the session, the addresses and the token that huggingface_hub
-provides. What holds: a beginning stays as blobs/<checksum>.incomplete whether a transfer was stopped, broke off or
-the process was killed; the next one asks for the rest by a Range request, and begins anew where a server ignores that
-(200) or knows no such range (416); a content gets its place only if it has the announced checksum, so a content in
-its place is whole. A lock keeps two processes from writing the same file.
+that is removed; and with Xet the bytes move outside Python, where nothing stops them. So they are moved here, by plain
+HTTP, over the session, the addresses and the token that huggingface_hub provides.
+
+What holds: a beginning stays as blobs/<checksum>.incomplete whether a transfer was stopped, broke off or the process
+was killed; the next one asks for the rest by a Range request, and begins anew where a server ignores that (200) or
+refuses it (416); a content gets its place only if it has the announced checksum, so a content in its place is whole. A
+lock keeps two processes from writing the same file.
 
 Knows nothing of sentences for visitors.
 """

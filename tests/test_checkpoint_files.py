@@ -76,3 +76,46 @@ def test_a_strange_entry_of_the_index_is_a_missing_part(folder, value):
 )
 def test_what_is_fetched_of_a_pipeline(name, fetched):
     assert any(fnmatch(name, pattern) for pattern in PIPELINE.patterns) == fetched
+
+
+@pytest.mark.parametrize(
+    ("name", "fetched"),
+    [
+        ("model.safetensors", True),
+        ("model-00002-of-00003.safetensors", True),
+        ("model.safetensors.index.json", True),
+        ("model.fp16.safetensors", False),
+        ("model.fp16-00001-of-00002.safetensors", False),
+        ("open_clip_model.safetensors", False),
+        ("pytorch_model.bin", False),
+        ("modeling.py", False),
+    ],
+)
+def test_what_is_fetched_of_a_model(name, fetched):
+    assert any(fnmatch(name, pattern) for pattern in MODEL.patterns) == fetched
+
+
+@pytest.fixture
+def shards(tmp_path):
+    names = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    (tmp_path / "config.json").write_text('{"model_type": "llava"}')
+    (tmp_path / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": dict(zip("ab", names, strict=True))})
+    )
+    for name in names:
+        save_file({"weight": np.zeros(4, np.float32)}, tmp_path / name)
+    return tmp_path
+
+
+def test_a_part_of_the_weights_that_is_missing_is_named(shards):
+    assert MODEL.damage(shards) == "" and MODEL.says(shards) == "llava"
+    (shards / "model-00002-of-00002.safetensors").unlink()
+    assert MODEL.damage(shards) == "model-00002-of-00002.safetensors is missing"
+    save_file({"weight": np.zeros(4, np.float32)}, shards / "model.safetensors")  # whole, so it is the one that is read
+    assert MODEL.damage(shards) == ""
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"weight_map": []}'])
+def test_a_list_of_weights_that_is_none(shards, text):
+    (shards / "model.safetensors.index.json").write_text(text)
+    assert MODEL.damage(shards) == "the list of its weights cannot be read"
