@@ -62,7 +62,7 @@ def space(visit, address):
 def test_the_map_is_there_before_any_model(space):
     assert residency.loaded() == []
     expect(space.gallery).to_contain_text("Press a point of the map")
-    expect(space.page.locator("#mm-memory")).to_have_text("No model in memory yet")
+    expect(space.page.locator("#mm-memory summary")).to_have_text("No model in memory yet")
     space.page.reload()
     space.says("Toy world")
 

@@ -30,7 +30,7 @@ def truth_on_show(tab) -> bool:
 
 
 def test_examples_show_recorded_results_before_any_model_is_loaded(tab):
-    expect(tab.page.locator("#mm-memory")).to_have_text("No model in memory yet")
+    expect(tab.page.locator("#mm-memory summary")).to_have_text("No model in memory yet")
     expect(tab.scores).to_contain_text("Add a picture and labels, then press Classify.")
     expect(tab.viewer).to_contain_text("Run a classification to see where it looked.")
     for number in (0, 4):
