@@ -19,7 +19,7 @@ from mmexplorer.runtime import size_text
 from mmexplorer.tabs.this_machine import from_this_machine
 
 NOTHING = "No model in memory yet"
-NONE = "A model is loaded when it is first used, and the device is asked only then."
+NONE = "A model is loaded when it is first used."
 NOTE = (
     "When another model needs the room, those not in use leave by themselves, the one used longest ago first. "
     "An unloaded model is loaded again at its next use."
@@ -99,7 +99,7 @@ def _refused(work: Callable[[], None], local: bool, request: gr.Request) -> str:
 
 def _line(memory: Memory) -> str:
     if not memory.models:
-        return NOTHING if memory.device is None else "No model in memory"
+        return NOTHING
     names = memory.models[0].key if len(memory.models) == 1 else f"{len(memory.models)} models"
     of = f" of {size_text(memory.budget)}" if memory.budget else ""
     return f"{names} in memory, {size_text(memory.taken)}{of}"

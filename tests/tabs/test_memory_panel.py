@@ -86,12 +86,12 @@ def test_before_the_first_model_nothing_is_said_of_the_device():
     panel = shown(device=None)
     assert panel["line"] == "No model in memory yet"
     assert (panel["facts"], panel["models"]) == ([], [])
-    assert panel["none"].startswith("A model is loaded when it is first used")
+    assert panel["none"] == "A model is loaded when it is first used."
 
 
 def test_after_the_last_one_left_the_device_stays_known():
     panel = shown()
-    assert panel["line"] == "No model in memory"
+    assert panel["line"] == "No model in memory yet"
     assert panel["facts"] == [["Device", "CPU"], ["Free memory", "3.0 GB of 8.0 GB"], ["For models", "100 MB"]]
 
 
