@@ -16,21 +16,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from transformers import AutoConfig, AutoModel, AutoProcessor
-from transformers.utils import logging
 
-from mmexplorer import runtime
 from mmexplorer.errors import Refusal
-from mmexplorer.models import clip_bulk
+from mmexplorer.models import clip_bulk, clip_loading
 from mmexplorer.models.checkpoints import said_as_refusal
 from mmexplorer.models.clip_pictures import prepare, resized_size
 from mmexplorer.models.damage import refuse_damaged
 from mmexplorer.placement import Placement
-from mmexplorer.presets import MODEL_TYPES, Preset
-
-# Every load would otherwise draw a progress bar into the terminal, and advise to install torchvision.
-logging.disable_progress_bar()
-logging.set_verbosity_error()
+from mmexplorer.presets import Preset
 
 IMAGE_CACHE, TEXT_CACHE = 4_096, 20_000  # embeddings kept, at most 20 MB and 80 MB with 1,024 dimensions
 IMAGE_BATCH, TEXT_BATCH = 32, 256
@@ -39,22 +32,7 @@ IMAGE_BATCH, TEXT_BATCH = 32, 256
 def load(preset: Preset, path: str | Path, placement: Placement) -> "ClipModel":
     """The checkpoint in folder `path`, laid out so; Refusal if it is damaged, incomplete or of another family."""
     with said_as_refusal(preset.label):
-        config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-        if config.model_type not in MODEL_TYPES["clip"]:
-            raise Refusal(f"{preset.label} is a checkpoint of type {config.model_type!r}, not a CLIP or SigLIP model.")
-        model, report = AutoModel.from_pretrained(
-            path,
-            dtype=runtime.dtype(placement.device, placement.bits),
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
-        processor = AutoProcessor.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-        if report["missing_keys"] or report["mismatched_keys"]:
-            raise Refusal(f"The weights of {preset.label} are incomplete; remove its folder and fetch it again.")
-        model.requires_grad_(False).eval()
-        return ClipModel(model.to(placement.device), processor, preset.label)
+        return ClipModel(*clip_loading.read(preset, path, placement), preset.label)
 
 
 class _Recent(OrderedDict):

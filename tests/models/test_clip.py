@@ -13,7 +13,7 @@ from transformers import AutoModel, AutoProcessor, ViTConfig, ViTModel
 
 from mmexplorer.errors import Refusal
 from mmexplorer.models import clip as clip_module
-from mmexplorer.models import clip_bulk
+from mmexplorer.models import clip_bulk, clip_loading
 from mmexplorer.models.clip import load
 from mmexplorer.placement import CPU
 from mmexplorer.presets import preset
@@ -370,7 +370,7 @@ def test_running_out_of_memory_is_not_called_damage(clip_folder, monkeypatch):
     def fail(*args, **options):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr(clip_module.AutoModel, "from_pretrained", fail)
+    monkeypatch.setattr(clip_loading.AutoModel, "from_pretrained", fail)
     with pytest.raises(RuntimeError, match="allocate memory"):
         load(PRESET, clip_folder, CPU)
 
@@ -381,6 +381,6 @@ def test_a_missing_package_is_named(clip_folder, monkeypatch):
             "SiglipTokenizer requires the SentencePiece library. Check out the instructions on the\npage."
         )
 
-    monkeypatch.setattr(clip_module.AutoProcessor, "from_pretrained", fail)
+    monkeypatch.setattr(clip_loading.AutoProcessor, "from_pretrained", fail)
     with pytest.raises(Refusal, match=r"not installed: SiglipTokenizer requires the SentencePiece library\.$"):
         load(PRESET, clip_folder, CPU)
