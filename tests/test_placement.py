@@ -111,5 +111,5 @@ def test_the_reason_says_what_was_given_up():
     assert place(large, Machine("cpu", 5 * GB)).reason == "it is made for a GPU"
     halved = "it is made for a GPU, and fits only with 16 bits for each number"
     assert place(large, Machine("cpu", 3 * GB)).reason == halved
-    four = Machine("cuda", GB, four_bit=True)
+    four = Machine("cuda", 2 * GB, four_bit=True)
     assert place(LLAVA, four).reason == "with 4 bits for each number of its weights"
