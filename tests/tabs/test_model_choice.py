@@ -92,7 +92,7 @@ def test_the_facts_of_a_model(machine):
     for words in ("where clip-vit-large-patch14 is", "MIT (code)", "https://arxiv.org/abs/2103.00020", "Slow here"):
         assert words in told
     assert "Memory while it works: 2.1 GB in 32 bits." in told
-    assert "5.2 GB in 4 bits" in model_facts.about("llava-1.5-7b")
+    assert "5.5 GB in 4 bits" in model_facts.about("llava-1.5-7b")
     assert "it needs about 17.0 GB of memory, and models may take 2.2 GB here" in model_facts.about(["llava-1.5-7b"])
     assert "Choose at least one model." in model_facts.about([])
     assert "There is no model called" in model_facts.about("nonsense")
