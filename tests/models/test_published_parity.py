@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, pipeline
 
 from mmexplorer.models import clip, diffusion, llava
+from mmexplorer.placement import CPU
 from mmexplorer.presets import preset
 
 PRESET = replace(preset("toy-clip"), label="Tiny", tier="cpu", abilities=frozenset({"draws"}))
@@ -57,7 +58,7 @@ def sharded(folder) -> None:
 
 
 def said(folder, picture, **settings) -> list[int]:
-    chat = llava.load(PRESET, folder, "cpu")
+    chat = llava.load(PRESET, folder, CPU)
     generation = chat.generate(chat.prompt([("user", QUESTION, [picture])]), max_new_tokens=TOKENS, **settings)
     list(generation)
     return generation.ids
@@ -66,7 +67,7 @@ def said(folder, picture, **settings) -> list[int]:
 @pytest.mark.parametrize("family", ["llava", "llava_next"])
 def test_answers_are_those_of_the_transformers_pipeline(family, request, picture):
     folder = request.getfixturevalue(f"{family}_folder")
-    chat = llava.load(PRESET, folder, "cpu")
+    chat = llava.load(PRESET, folder, CPU)
     library = pipeline("image-text-to-text", model=str(folder), dtype=torch.float32)
     parts = [{"type": "image", "image": picture}, {"type": "text", "text": QUESTION}]
     [theirs] = library(
@@ -80,7 +81,7 @@ def test_answers_are_those_of_the_transformers_pipeline(family, request, picture
 
 
 def test_answers_are_those_of_a_model_that_the_library_loads(llava_like, picture):
-    chat = llava.load(PRESET, llava_like, "cpu")
+    chat = llava.load(PRESET, llava_like, CPU)
     prompt = chat.prompt([("user", QUESTION, [picture])])
     bare = AutoModelForImageTextToText.from_pretrained(llava_like, dtype=torch.float32).eval()
     output = bare.generate(
@@ -110,7 +111,7 @@ def test_a_clip_with_the_names_of_the_hub_has_the_same_embeddings(clip_folder, t
         weights[f"{tower}.embeddings.position_ids"] = torch.arange(count)[None]
     save_file(weights, file, metadata={"format": "pt"})
     sharded(folder)
-    ours, expected = clip.load(PRESET, folder, "cpu"), clip.load(PRESET, clip_folder, "cpu")
+    ours, expected = clip.load(PRESET, folder, CPU), clip.load(PRESET, clip_folder, CPU)
     # Not to the last bit: where in a file weights lie decides how sums of them are split up.
     np.testing.assert_allclose(ours.embed_images([picture]), expected.embed_images([picture]), atol=1e-6)
     np.testing.assert_allclose(ours.embed_texts([QUESTION]), expected.embed_texts([QUESTION]), atol=1e-6)
@@ -133,7 +134,7 @@ def test_a_pipeline_with_the_names_of_the_hub_draws_the_same(pipeline_folder, tm
     settings = {"steps": 2, "guidance": 5.0, "seed": 3, "width": 32, "height": 32, "negative_prompt": ""}
     pictures = []
     for place in (pipeline_folder("sd"), folder):
-        painter = diffusion.load(PRESET, place, "cpu")
+        painter = diffusion.load(PRESET, place, CPU)
         *_, last = painter.draw("a red circle", settings | {"scheduler": painter.schedulers[0]}, maps=False)
         pictures.append(np.asarray(last.drawing.image))
     assert pictures[0].std() > 10
