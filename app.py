@@ -64,6 +64,7 @@ def main() -> None:
     if options.offline and options.share:
         parser.error("--share needs the network, which --offline forbids.")
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     if options.offline:
         os.environ |= {"MMEXPLORER_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
     if options.memory_budget:

@@ -23,6 +23,7 @@ from mmexplorer.download_pace import DownloadPace
 from mmexplorer.errors import Refusal
 from mmexplorer.placement import TOO_BIG, Machine, Placement, place
 from mmexplorer.presets import Preset
+from mmexplorer.residency_status import Loaded, Memory, Status
 from mmexplorer.turns import DeviceLock, Places, wait_until
 
 FAMILIES = {
@@ -35,56 +36,6 @@ FAMILIES = {
 RESERVE = 0.1
 # Whoever needs the memory of models that others are using waits this long for it.
 PATIENCE_SECONDS = 120
-
-
-@dataclass(frozen=True)
-class Status:
-    """Where a model stands.
-
-    stage is "absent" (not on this disk), "found" (on this disk), "downloading", "loading", "ready" or "failed";
-    detail is a phrase for the tab, for "failed" the sentence of the Refusal. Bytes count a download, and
-    are 0 while the Hub is asked how many there are. waiting is how many uses stand in line for the device besides the
-    one that has it. ahead is how many have it before the job of `turns.caller` does, and wait in about how many seconds
-    that will be, None if there is nothing to go by.
-    """
-
-    stage: str
-    detail: str
-    bytes_done: int = 0
-    bytes_total: int = 0
-    waiting: int = 0
-    ahead: int = 0
-    wait: float | None = None
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A model in memory: what it takes, whether it is in use, and how many seconds ago it was last."""
-
-    key: str
-    memory_bytes: int
-    in_use: bool
-    idle: float = 0.0
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Of the device: its name, its free and total memory, and what models may take of it, in bytes, with those there.
-
-    The models are those used longest ago first. Without a device nothing was loaded so far, and its figures are 0;
-    they are 0 as well where they cannot be asked.
-    """
-
-    device: str | None = None
-    free: int = 0
-    total: int = 0
-    budget: int = 0
-    models: tuple[Loaded, ...] = ()
-
-    @property
-    def taken(self) -> int:
-        """Bytes that the models take together."""
-        return sum(model.memory_bytes for model in self.models)
 
 
 @dataclass
@@ -282,6 +233,8 @@ class Residency:
     def _carry_out(self, attempt: _Attempt, preset: Preset, stop: threading.Event | None) -> _Resident:
         """Fetch and build a model, and tell everyone who waits for it how that ended."""
         try:
+            if self._files.here(preset) is None:
+                self._refuse_too_big(preset)  # before a download that would be of no use
             folder = self._files.fetch(preset, lambda done, total: _note_download(attempt, done, total), stop)
             resident = self._built(attempt, preset, folder, stop)
             with self._changed:
@@ -307,6 +260,13 @@ class Residency:
                 if attempt.error is not None and not isinstance(attempt.error, hub.Stopped):
                     self._failures[preset.key] = str(attempt.error)
                 self._changed.notify_all()
+
+    def _refuse_too_big(self, preset: Preset) -> None:
+        placement = self._place(preset, self.machine())
+        if placement.verdict == TOO_BIG:
+            raise Refusal(
+                f"{preset.label} is not downloaded, since it does not fit: {placement.reason}; choose a smaller model."
+            )
 
     def _built(self, attempt: _Attempt, preset: Preset, folder: Path, stop: threading.Event | None) -> _Resident:
         """The model, pinned once, when no other is being built and there is room for it."""

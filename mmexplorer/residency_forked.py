@@ -12,7 +12,8 @@ from mmexplorer import runtime
 from mmexplorer.errors import Refusal
 from mmexplorer.placement import Machine, Placement
 from mmexplorer.presets import Preset
-from mmexplorer.residency import Memory, Residency, Status, _Attempt, _note_download
+from mmexplorer.residency import Residency, _Attempt, _note_download
+from mmexplorer.residency_status import Memory, Status
 
 
 class ForkedResidency(Residency):

@@ -17,6 +17,7 @@ from mmexplorer.placement import CPU, Placement
 from mmexplorer.presets import Preset
 from mmexplorer.residency import Residency
 from mmexplorer.residency_forked import ForkedResidency
+from mmexplorer.residency_status import Memory
 
 BYTES = {"a": 100, "b": 200, "c": 300, "d": 150, "e": 95, "huge": 10_000}
 SECONDS = 10  # that a test waits before it calls a thread stuck
@@ -649,7 +650,7 @@ def test_before_the_first_load_no_device_is_asked():
     machine = Machine(device=None, budget=None)
     machine.residency._memory = None  # which would be called
     machine.status("a")
-    assert machine.residency.memory() == residency.Memory()
+    assert machine.residency.memory() == Memory()
 
 
 def test_the_memory_of_a_device_with_a_budget():
@@ -853,3 +854,14 @@ def test_the_loader_is_told_how_the_model_is_laid_out():
     machine.residency._load = lambda preset, folder, place: told.append(place) or Model(machine, preset.key)
     machine.touch("b")
     assert told == [Placement("cpu", memory_bytes=200)]
+
+
+def test_what_would_not_fit_is_not_downloaded():
+    machine = Machine()
+    machine.on_disk = False
+    machine.fetch = lambda preset, progress, stop: machine.events.append("fetch") or Path(preset.key)
+    with pytest.raises(Refusal, match="Model huge is not downloaded, since it does not fit"):
+        machine.touch("huge")
+    assert machine.events == []
+    machine.touch("a")
+    assert machine.events == ["fetch", "load a"]

@@ -14,7 +14,7 @@ from mmexplorer import residency
 from mmexplorer.components.memory_panel import memory_panel
 from mmexplorer.errors import Refusal
 from mmexplorer.presets import preset
-from mmexplorer.residency import Loaded, Memory
+from mmexplorer.residency_status import Loaded, Memory
 from mmexplorer.runtime import size_text
 from mmexplorer.tabs.this_machine import from_this_machine
 

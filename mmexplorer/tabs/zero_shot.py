@@ -131,6 +131,7 @@ def build(page: Page) -> None:
     shown = [status, scores, viewer, which, walk, code, archive, asked]
     for tab, name in ((tab_picture, "picture"), (tab_draw, "draw"), (tab_several, "several")):
         tab.select(lambda name=name: name, None, mode, **quick)
+    classify.click(None, js=SHOW_STATUS, **private)  # before what streams, after whose end it would run otherwise
     started = gr.on(
         [classify.click, labels.submit],
         run.answer,
@@ -141,7 +142,6 @@ def build(page: Page) -> None:
         **private,
     )
     started.then(lambda keys: (page.refresh(), about(keys)), models, [page.status, facts], **quick)
-    classify.click(None, js=SHOW_STATUS, **private)
     again = gr.on(
         [which.input, method.input, contrast.input], run.ground_again, [asked, which, method, contrast, truths], shown,
         show_progress="hidden", trigger_mode="always_last", **private,

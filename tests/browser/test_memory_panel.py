@@ -9,7 +9,7 @@ import gradio as gr
 import pytest
 
 from mmexplorer import residency
-from mmexplorer.residency import Loaded, Memory
+from mmexplorer.residency_status import Loaded, Memory
 from mmexplorer.tabs import server, shell
 
 pytestmark = pytest.mark.browser

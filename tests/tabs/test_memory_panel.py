@@ -9,7 +9,7 @@ import pytest
 from mmexplorer import residency
 from mmexplorer.errors import Refusal
 from mmexplorer.presets import preset
-from mmexplorer.residency import Loaded, Memory
+from mmexplorer.residency_status import Loaded, Memory
 from mmexplorer.tabs import memory_panel
 from mmexplorer.tabs.memory_panel import GONE, NOT_YOURS, payload
 

@@ -5,7 +5,7 @@ import pytest
 from mmexplorer import placement, presets, residency
 from mmexplorer.placement import Machine, Placement, place
 from mmexplorer.presets import preset
-from mmexplorer.residency import Status
+from mmexplorer.residency_status import Status
 from mmexplorer.tabs import model_choice, model_facts
 
 GB = 10**9

@@ -4,7 +4,7 @@ import pytest
 
 from mmexplorer import residency
 from mmexplorer.presets import preset
-from mmexplorer.residency import Status
+from mmexplorer.residency_status import Status
 from mmexplorer.tabs.status import loading
 
 READY = Status("ready", "ready, 4 MB")
