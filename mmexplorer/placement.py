@@ -14,7 +14,9 @@ BYTES = {32: 4.0, 16: 2.0, 4: 0.52}  # for each parameter; in four bits each blo
 # Parameters that stay in 16 bits where others have four: embeddings, vision tower and the last layer. LLaVA-1.5 7B and
 # LLaVA-1.6 7B have 0.59 billion of them, LLaVA-OneVision 0.5B 0.54.
 STAY = 600_000_000
-ACTIVATIONS = 1.2  # what a model takes while it works, as a multiple of its weights
+# What a model takes while it works, as a multiple of its weights; docs/hardware.md has what was measured: up to 1.1 for
+# CLIPs and LLaVAs, 1.34 and 1.43 for Stable Diffusion 1.5 and XL.
+ACTIVATIONS = {"clip": 1.2, "llava": 1.2, "diffusion": 1.45}
 # The number formats that a family computes in on each kind of device, the best first. A CLIP's logit scale of 100
 # would magnify what half precision rounds off its cosines.
 FORMATS = {
@@ -71,7 +73,7 @@ CPU = Placement("cpu")  # in float32, as training computes
 def memory_bytes(preset: Preset, bits: int) -> int:
     """Bytes that a checkpoint takes while it works, with its weights in that format."""
     stay = min(STAY, preset.parameters) if bits == 4 else 0
-    return int((stay * BYTES[16] + (preset.parameters - stay) * BYTES[bits]) * ACTIVATIONS)
+    return int((stay * BYTES[16] + (preset.parameters - stay) * BYTES[bits]) * ACTIVATIONS[preset.family])
 
 
 def formats(preset: Preset, device: str) -> tuple[int, ...]:
@@ -98,7 +100,7 @@ def _ways(preset: Preset, machine: Machine) -> Iterator[Placement]:
         if spreads and machine.room < need <= together * FILLED:
             share = need * machine.room // together
             reason = "spread over several GPUs"
-            yield Placement(device, bits, SEVERAL_GPUS, share, FITS, reason, _most_weights(machine))
+            yield Placement(device, bits, SEVERAL_GPUS, share, FITS, reason, _most_weights(preset, machine))
     least = min(need for bits, need in needs.items() if bits != 4 or machine.four_bit)
     if kind == "cuda" and preset.family in ("llava", "diffusion"):
         offloaded = int(needs[best] * LARGEST_PART) if preset.family == "diffusion" else machine.room
@@ -106,17 +108,18 @@ def _ways(preset: Preset, machine: Machine) -> Iterator[Placement]:
         if offloaded <= machine.room and waiting <= machine.main_memory:
             reason = "parts of it wait in main memory while others compute"
             alone = replace(machine, other_gpus=())
-            yield Placement(device, best, OFFLOAD, offloaded, SLOW, reason, _most_weights(alone))
+            yield Placement(device, best, OFFLOAD, offloaded, SLOW, reason, _most_weights(preset, alone))
     reason = f"it needs about {size_text(least)} of memory, and models may take {size_text(machine.room)} here"
     yield Placement(device, best, WHOLE, least, TOO_BIG, reason)
 
 
-def _most_weights(machine: Machine) -> dict[int | str, int]:
+def _most_weights(preset: Preset, machine: Machine) -> dict[int | str, int]:
     """How many bytes of weights each GPU may hold and still compute, and main memory."""
     first = cuda_index(machine.device)
     others = [number for number in range(len(machine.other_gpus) + 1) if number != first]
     rooms = {first: machine.room} | dict(zip(others, machine.other_gpus, strict=False))
-    return {number: int(room / ACTIVATIONS) for number, room in rooms.items()} | {"cpu": machine.main_memory}
+    share = ACTIVATIONS[preset.family]
+    return {number: int(room / share) for number, room in rooms.items()} | {"cpu": machine.main_memory}
 
 
 def _speed(preset: Preset, kind: str, bits: int, best: int) -> tuple[str, str]:
