@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench import command, hub_cache, published, report
 from bench.one_full_size import ANSWER_TOKENS, DRAW_STEPS
 from bench.served import ROOT
+from mmexplorer.placement import memory_bytes
 from mmexplorer.presets import Preset, preset
 
 USED = {"clip": "1 picture, 10 labels", "llava": f"{ANSWER_TOKENS} tokens", "diffusion": f"{DRAW_STEPS} steps"}
@@ -43,13 +44,14 @@ def rows(options: argparse.Namespace, folder: Path) -> Iterator[report.Row]:
 
 def _measured(row: Preset, parameters: int, on_disk: int, told: dict) -> Iterator[report.Row]:
     """Memory is resident memory beyond what the process held before the model."""
+    expected = memory_bytes(row, 32 if told["dtype"] == "float32" else 16)
     beyond = {name: report.size(told[name] - told["before"]) for name in ("load_peak", "run_peak", "held", "evicted")}
     yield report.Row(
         f"{row.key}: {parameters / 1e6:,.0f} M parameters in {told['dtype']}, weights",
         report.size(told["counted"]),
         "1",
-        f"preset: {report.size(row.memory_bytes)}",
-        f"{row.memory_bytes / told['counted']:.2f}",
+        f"counted beforehand: {report.size(expected)}",
+        f"{expected / told['counted']:.2f}",
     )
     yield report.Row(
         "  files",

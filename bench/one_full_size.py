@@ -26,7 +26,7 @@ def main(key: str, dtype: str) -> None:
     __import__("mmexplorer.models." + preset(key).family)
     before = _resident()
     own = runtime.dtype
-    with mock.patch.object(runtime, "dtype", lambda device: getattr(torch, dtype) if dtype else own(device)):
+    with mock.patch.object(runtime, "dtype", lambda *given: getattr(torch, dtype) if dtype else own(*given)):
         loaded, load_peak = _timed(lambda: _load(key))
         at_rest = _resident()
         used, run_peak = _timed(lambda: USES[preset(key).family](key))

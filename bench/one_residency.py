@@ -41,10 +41,11 @@ def switches(way: str, keys: str, number: str) -> dict:
     from PIL import Image
 
     from mmexplorer import presets
+    from mmexplorer.placement import memory_bytes
     from mmexplorer.residency import Residency
 
     keys, picture = keys.split(","), Image.new("RGB", (224, 224), "red")
-    residency = Residency("cpu", budget=max(presets.preset(key).memory_bytes for key in keys))
+    residency = Residency("cpu", budget=max(memory_bytes(presets.preset(key), 32) for key in keys))
     held = None
     seconds, resident, own = [], [], []
     for i in range(int(number)):

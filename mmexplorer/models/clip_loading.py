@@ -25,6 +25,7 @@ def read(preset: Preset, path: str | Path, placement: Placement) -> tuple[PreTra
         raise Refusal(f"{preset.label} is a checkpoint of type {config.model_type!r}, not a CLIP or SigLIP model.")
     model, report = AutoModel.from_pretrained(
         path,
+        config=config,
         dtype=runtime.dtype(placement.device, placement.bits),
         use_safetensors=True,
         local_files_only=True,
