@@ -68,7 +68,7 @@ def everything(chat, turns):
         "mean": attention.mean,
         "max": attention.max,
         "shares": attention.shares,
-        "keys made anew": again.cache.layers[-1].keys.float().numpy(),
+        "keys made anew": again.cache.layers[-1].keys.float().cpu().numpy(),
         "gradient": llava_probes.gradient_rows(chat, said, [len(prompt) + 1, len(prompt) + 3]),
         "head": llava_probes.head_rows(chat, said, 1, 0),
         "neutral": llava_probes.neutral_rows(chat, said, turns),
