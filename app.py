@@ -65,6 +65,7 @@ def main() -> None:
         parser.error("--share needs the network, which --offline forbids.")
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # so that cuda:1 is the card that nvidia-smi calls 1
     if options.offline:
         os.environ |= {"MMEXPLORER_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
     if options.memory_budget:
