@@ -4,6 +4,7 @@ Without Chromium the tests are skipped, unless CI is set: there they fail.
 """
 
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -301,9 +302,9 @@ class Draw(Viewing):
         )
 
     def choose(self, name: str, option: str) -> None:
-        """An option of the list with that id, by its whole name."""
+        """An option of the list with that id, by its name, after which only facts may follow."""
         self.page.locator(f"#draw-{name} input").click()
-        self.page.get_by_role("option", name=option, exact=True).click()
+        self.page.get_by_role("option", name=re.compile(f"^{re.escape(option)}( ·|$)")).click()
 
     def fill(self, **values) -> None:
         """Values for the boxes with those ids; those of the settings are opened first if they are folded."""
