@@ -445,6 +445,11 @@ def preset(key: str) -> Preset:
     raise Refusal(f"There is no model called {str(key)[:60]!r}; try {' or '.join(near)}.")
 
 
+def label(key: str) -> str:
+    """What the checkpoint of that key is called; the key itself where nobody knows it any more."""
+    return next((row.label for row in presets() if row.key == key), key)
+
+
 def able(key: str, ability: str) -> Preset:
     """The checkpoint of that key; Refusal, with the keys of those that are, if it is not good for one of DOES."""
     row = preset(key)

@@ -50,6 +50,7 @@ class _Attempt:
 
 @dataclass
 class _Resident:
+    label: str
     model: Any
     memory_bytes: int
     placement: Placement
@@ -204,10 +205,13 @@ class Residency:
         """Drop one model, or every model not in use; the keys dropped. Refusal if the one is in use."""
         if key is None:
             return self._drop_unpinned()
-        preset = self._find(key)
         with self._changed:
-            if key in self._residents and self._residents[key].pins:
-                raise Refusal(f"{preset.label} is in use; try again when its answer is there.")
+            # The preset may be forgotten by now, if it was added by name, while its model is still in memory.
+            known = key in self._residents
+            if known and self._residents[key].pins:
+                raise Refusal(f"{self._residents[key].label} is in use; try again when its answer is there.")
+        if not known:
+            self._find(key)  # Refusal if there never was such a model
         return self._drop_unpinned(key)
 
     def _pinned(self, preset: Preset, stop: threading.Event | None) -> _Resident:
@@ -285,7 +289,7 @@ class Residency:
                 try:
                     model = self._load(preset, folder, placement)
                     taken = getattr(model, "memory_bytes", placement.memory_bytes)
-                    return _Resident(model, taken, placement, pins=1)
+                    return _Resident(preset.label, model, taken, placement, pins=1)
                 except Exception as error:
                     if not runtime.out_of_memory(error):
                         raise

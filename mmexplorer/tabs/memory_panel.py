@@ -13,7 +13,7 @@ import gradio as gr
 from mmexplorer import residency
 from mmexplorer.components.memory_panel import memory_panel
 from mmexplorer.errors import Refusal
-from mmexplorer.presets import preset
+from mmexplorer.presets import label
 from mmexplorer.residency_status import Loaded, Memory
 from mmexplorer.runtime import size_text
 from mmexplorer.tabs.this_machine import from_this_machine
@@ -79,7 +79,7 @@ def unload(event: gr.EventData) -> None:
 def unload_all() -> None:
     """Drops every model that is not in use; Refusal if some are, and so stay."""
     residency.evict()
-    stay = [preset(model.key).label for model in residency.loaded()]
+    stay = [label(model.key) for model in residency.loaded()]
     if stay:
         raise Refusal(
             f"{' and '.join(stay)} {'are' if len(stay) > 1 else 'is'} in use, so not everything was unloaded."
@@ -118,7 +118,7 @@ def _facts(memory: Memory) -> list[tuple[str, str]]:
 def _row(model: Loaded, budget: int) -> dict:
     return {
         "key": model.key,
-        "label": preset(model.key).label,
+        "label": label(model.key),
         "size": size_text(model.memory_bytes) + (f", {_percent(model.memory_bytes / budget)}" if budget else ""),
         "share": round(min(1.0, model.memory_bytes / budget), 3) if budget else 0,
         "used": "In use" if model.in_use else f"Last used {_ago(model.idle)}",

@@ -49,8 +49,10 @@ class Fold:
     def axes(self, row: str, row_values: str | None, column: str, column_values: str | None) -> None:
         """Both axes of the grid; values that are None stay as they are suggested."""
         for side, kind, values in (("row", row, row_values), ("column", column, column_values)):
-            self.choose(side, kind)
-            # Suggested values and what there is to say about them come together.
+            if self.page.locator(f"#draw-grid-{side} input").input_value() != kind:
+                # The values that the server suggests would take the place of those that are filled in before.
+                with self.page.expect_response(lambda answer, kind=kind: _asks_for(answer.request, kind)):
+                    self.choose(side, kind)
             expect(self.page.locator(f"#draw-grid-{side}-values")).to_contain_text(draw_grids.HOW[kind.lower()][:20])
             if values is not None:
                 self.fill(f"{side}-values", values)
@@ -88,6 +90,10 @@ class Fold:
             self.press(kind)
         download.value.save_as(path)
         return Image.open(path)
+
+
+def _asks_for(request, kind: str) -> bool:
+    return "/run/predict" in request.url and f'"{kind}"'.lower() in (request.post_data or "").lower()
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ def own_address():
 
 @pytest.fixture(autouse=True)
 def forgotten(monkeypatch):
+    """What a test names is gone after it from the table, but not from memory."""
     monkeypatch.setattr(presets, "_others", {})
 
 
