@@ -202,8 +202,9 @@ def _streamed(live: _Live, job: Job) -> Generator[tuple, None, Drawing]:
                 size = live.facts.sized(live.asked["width"], live.asked["height"])
                 strip = LiveStrip(*size, guided=live.facts.guided(live.asked["guidance"]))
             # Also the events between two updates: each of them is a picture of the strip.
-            payloads = [strip.payload(event) for event in live.events[sent:] if event.drawing is None]
-            sent, last = len(live.events), time.monotonic()
+            unseen = live.events[sent:]  # another thread may add to them meanwhile
+            payloads = [strip.payload(event) for event in unseen if event.drawing is None]
+            sent, last = sent + len(unseen), time.monotonic()
             guess = {} if event.preview is None else {"picture": show.guess(event.preview, live.prompt)}
             yield _streams(status=progress, strip=payloads[-1], **guess) if payloads else _show(progress)
 
