@@ -4,10 +4,10 @@ Reads a repository's listing and the headers of its weights, never the weights, 
 is on this disk needs no network. The module does not know which pages may ask it.
 """
 
-import json
 import re
 import threading
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 from huggingface_hub import HfApi, ModelInfo, hf_hub_download
@@ -122,11 +122,7 @@ def _counted(files: list[Path]) -> tuple[int, int]:
     numbers = 0
     for file in files:
         with safe_open(file, framework="numpy") as weights:
-            for name in weights.keys():  # noqa: SIM118  it is no dictionary
-                count = 1
-                for side in weights.get_slice(name).get_shape():
-                    count *= side
-                numbers += count
+            numbers += sum(prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
     return numbers, sum(file.stat().st_size for file in files)
 
 
@@ -135,7 +131,7 @@ def _family(folder: Path, label: str) -> tuple[str, str]:
     for family, types in MODEL_TYPES.items():
         try:
             kind = layout(family).says(folder)
-        except (OSError, ValueError, json.JSONDecodeError):
+        except (OSError, ValueError):
             continue
         if kind in types:
             return family, kind

@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 
 from huggingface_hub import HfApi, constants
@@ -61,11 +60,11 @@ def announced(preset: Preset, seconds: float) -> tuple[HubFile, ...]:
         raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise NotAHub(constants.ENDPOINT) from error
-    patterns = layout(preset.family).patterns
+    wanted = set(layout(preset.family).files_among(file.rfilename for file in answer.siblings or ()))
     files = tuple(
         HubFile(file.rfilename, file.size or 0, file.lfs.sha256 if file.lfs else file.blob_id or "")
         for file in answer.siblings or ()
-        if any(fnmatch(file.rfilename, pattern) for pattern in patterns)
+        if file.rfilename in wanted
     )
     if not any(file.name.endswith(".safetensors") for file in files):
         raise Refusal(f"{preset.label} has no safetensors weights at its pinned revision, and no others are loaded.")
