@@ -46,7 +46,8 @@ def build(folder: Path) -> Residency:
     def fetch(preset, progress=None, stop=None):
         return tiny.save(BUILDERS.get(preset.key, preset.key), folder / preset.key)
 
-    return Residency("cpu", 10**9, find=row, files=SimpleNamespace(fetch=fetch), load=load)
+    files = SimpleNamespace(fetch=fetch, here=lambda preset: folder)
+    return Residency("cpu", 10**9, find=row, files=files, load=load)
 
 
 def is_free(residency: Residency, within: float = 5.0) -> bool:
