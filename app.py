@@ -80,6 +80,7 @@ def main() -> None:
     from mmexplorer import preloading, runtime
     from mmexplorer.errors import Refusal
 
+    runtime.share_heaps()
     try:
         runtime.memory_budget()
     except Refusal as refusal:

@@ -298,3 +298,34 @@ def test_freed_memory_below_a_block_in_use_goes_back_to_the_system():
     """
     given_back = subprocess.run([sys.executable, "-c", blocks], capture_output=True, text=True, check=True).stdout
     assert float(given_back) > 200  # of 262 MB
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has a heap for each thread")
+def test_threads_share_two_heaps(tmp_path):
+    heaps = """if True:
+        import ctypes, sys, threading
+        from mmexplorer import runtime
+
+        if sys.argv[2] == "shared":
+            runtime.share_heaps()
+        held = threading.Barrier(9)
+
+        def take():
+            block = bytes(60_000)
+            held.wait()
+
+        for _ in range(8):
+            threading.Thread(target=take).start()
+        libc = ctypes.CDLL(None)
+        libc.fopen.restype = ctypes.c_void_p
+        file = ctypes.c_void_p(libc.fopen(sys.argv[1].encode(), b"w"))
+        libc.malloc_info(0, file)
+        libc.fclose(file)
+        held.wait()
+    """
+    told = tmp_path / "heaps.xml"
+    counts = []
+    for how in ("shared", "own"):
+        subprocess.run([sys.executable, "-c", heaps, str(told), how], check=True, env={"OPENBLAS_NUM_THREADS": "1"})
+        counts.append(told.read_text().count("<heap nr="))
+    assert counts[0] == 2 < counts[1]

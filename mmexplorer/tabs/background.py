@@ -7,16 +7,13 @@ runs here, and the generator that waits for it passes the wish to stop on.
 import contextvars
 import threading
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
-from mmexplorer.turns import MOST_OF_ALL
+from mmexplorer.tabs.workers import WORKERS
 
 Result = TypeVar("Result")
 
-# Threads are kept, since in each new one a small model's answer takes several times as long. All jobs that may stand in
-# line for a device have theirs, and there are as many again for what needs none.
-WORKERS = ThreadPoolExecutor(max_workers=2 * MOST_OF_ALL, thread_name_prefix="work")
 PATIENCE = 0.25  # seconds of silence before the first word; what is quicker needs none
 PERIOD = 0.3
 LONGEST_PERIOD = 1.2  # of a status that stays the same: many may be waiting, and telling each costs time too
@@ -43,7 +40,7 @@ def with_status(
         finally:
             done.set()
 
-    WORKERS.submit(contextvars.copy_context().run, run)
+    WORKERS.submit(partial(contextvars.copy_context().run, run))
     try:
         wait, last = PATIENCE, None
         while not done.wait(wait):

@@ -9,6 +9,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 
 import gradio as gr
 
@@ -16,8 +17,8 @@ from mmexplorer.errors import Refusal
 from mmexplorer.explore.chat import chat, forget
 from mmexplorer.figures.viewer import grounding_npz
 from mmexplorer.replies import ChatEvent, Reply, Turn
-from mmexplorer.tabs.background import WORKERS
 from mmexplorer.tabs.chat_stream import newest
+from mmexplorer.tabs.workers import WORKERS
 
 POSITION = re.compile("[0-9]{1,9}")
 
@@ -58,7 +59,7 @@ def _chat(images, turns, model, max_new_tokens, temperature, top_p, seed, forced
     def answered(stop: threading.Event) -> Iterator[ChatEvent]:
         for event in chat(asked, **settings, stop=stop):
             if event.reply:  # also of a caller who is gone
-                WORKERS.submit(forget, event.reply)  # which waits for the device
+                WORKERS.submit(partial(forget, event.reply))  # which waits for the device
             yield event
 
     with closing(newest(answered, threading.Event())) as events:

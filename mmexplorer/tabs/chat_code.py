@@ -8,7 +8,7 @@ def python_code(exchanges: Talk) -> str:
     """A program that leaves the last exchange's answer as `reply`; pictures are named as in the ZIP."""
     lines = []
     for number, exchange in enumerate(exchanges, 1):
-        names = [picture_name(number, index) for index in range(1, len(exchange.pictures) + 1)]
+        names = [picture_name(number, index) for index in range(1, len(exchange.files) + 1)]
         lines.append(f'    ("user", {exchange.question!r}, {names!r}),')
         lines.append(f'    ("assistant", {exchange.reply.text if exchange.reply else ""!r}),')
     reply = exchanges[-1].reply

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 import gradio as gr
 
 from mmexplorer.figures.conversation import conversation_json, conversation_markdown, conversation_zip
+from mmexplorer.tabs import chat_session as session
 from mmexplorer.tabs.chat_session import Talk
 from mmexplorer.tabs.status import message
 from mmexplorer.tabs.take_file import take_file
@@ -30,7 +31,11 @@ def wire(as_json: gr.Button, as_markdown: gr.Button, as_zip: gr.Button, talk: gr
 
 def _writer(name: str, write: Callable) -> Callable:
     def written(talk: Talk) -> Iterator[tuple]:
-        said = [(exchange.question, exchange.pictures, exchange.reply) for exchange in talk if exchange.reply]
+        said = [
+            (exchange.question, exchange.pictures, session.with_maps(talk[:number]))
+            for number, exchange in enumerate(talk, 1)
+            if exchange.reply
+        ]
         if not said:
             yield None, NOTHING
             return

@@ -130,11 +130,11 @@ def first_word(words: Sequence[AttendedWord], masks: Collection[int] = ()) -> in
 def again(which: int | None, talk: Talk, truths: dict, request: gr.Request, *given) -> Iterator[tuple]:
     """Updates (status, viewer) for another view of the answer on the page."""
     number = session.chosen(talk, which)
-    attention = talk[number].reply.attention if number is not None else None
+    reply = session.with_maps(talk[: number + 1]) if number is not None else None
+    attention, look = reply and reply.attention, _look(given)
     if attention is None or not attention.words:
         yield gr.skip(), gr.skip()
         return
-    reply, look = talk[number].reply, _look(given)
     turns = session.turns(talk[: number + 1])
 
     def work(job: Job) -> Iterator[tuple]:
@@ -159,11 +159,12 @@ def word_chosen(which: int | None, talk: Talk, truths: dict, request: gr.Request
 def pressed(which: int | None, talk: Talk, view: str, event: gr.EventData) -> gr.Dropdown:
     """The word that was pressed in the viewer as the chosen one, if it is the answer's."""
     number = session.chosen(talk, which)
-    attention = talk[number].reply.attention if number is not None else None
-    if view == "gradient" or attention is None:
+    maps = talk[number].maps if number is not None else None
+    if view == "gradient" or maps is None:
         return gr.skip()
-    word = number_of(event, "index", len(attention.words))
-    return gr.Dropdown(value=word) if attention.words[word].role == "answer" else gr.skip()
+    words = maps.value.words
+    word = number_of(event, "index", len(words))
+    return gr.Dropdown(value=word) if words[word].role == "answer" else gr.skip()
 
 
 def controls(reply: Reply, truths: dict, picture: int = 0) -> dict:

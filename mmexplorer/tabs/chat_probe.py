@@ -93,7 +93,7 @@ def _measured(
         number = session.chosen(talk, which)
         if number is None:
             raise Refusal(NO_ANSWER)
-        reply, turns = talk[number].reply, session.turns(talk[: number + 1])
+        reply, turns = session.with_maps(talk[: number + 1]), session.turns(talk[: number + 1])
         ready = [preset(reply.model)]
         result = yield from told(lambda stop: work(turns, reply, stop), lambda: loading(ready, doing), _show, job)
         yield message(done), shown(reply, result)

@@ -1,6 +1,7 @@
 """What one visitor of the chat has said and heard, and how the answer that is being written for them is stopped.
 
 A conversation is a tuple of exchanges, the newest last; nothing in it belongs to Gradio but the files of thumbnails.
+Its pictures and maps are on the disk.
 """
 
 from dataclasses import dataclass, replace
@@ -14,27 +15,38 @@ from PIL import Image
 from mmexplorer.errors import Refusal
 from mmexplorer.explore import chat
 from mmexplorer.replies import Attention, Reply, Turn
-from mmexplorer.tabs.background import WORKERS
 from mmexplorer.tabs.jobs import Jobs
+from mmexplorer.tabs.shelf import Shelved
+from mmexplorer.tabs.workers import WORKERS
 
 SHOWN_SIDE = 512  # pixels of the longest side of a picture in the conversation
 GAP = "\u200b"  # takes no room
 
-MAPS_BYTES = 2**29  # of maps that a conversation keeps; those of the newest answer stay, however large
+MAPS_BYTES = 2**29  # of maps that a conversation keeps on the disk; those of the newest answer stay, however large
 MAPS_GONE = "The maps of this answer made room for those of newer ones."
 JOBS = Jobs()
 # Kinds of jobs, beside "question" and "answer": what is shown of the answer that is on the page.
 VIEWS = ("viewer", "causal", "lens", "tower")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Exchange:
-    """A question with its pictures, and the reply to it once there is one; files are thumbnails for the page."""
+    """A question with its pictures, and the reply to it once there is one.
+
+    files are the pictures' thumbnails for the page. reply lacks its maps, `attention` and `grounding`; maps are the
+    attention without the pictures that it belongs to, and None where it has gone or there never was any.
+    """
 
     question: str
-    pictures: tuple[Image.Image, ...] = ()
-    reply: Reply | None = None
+    kept: Shelved[tuple[Image.Image, ...]]
     files: tuple[str, ...] = ()
+    reply: Reply | None = None
+    maps: Shelved[Attention] | None = None
+
+    @property
+    def pictures(self) -> tuple[Image.Image, ...]:
+        """The pictures in full size."""
+        return self.kept.value
 
 
 Talk = tuple[Exchange, ...]
@@ -56,9 +68,9 @@ def messages(exchanges: Talk, writing: str | None = None) -> list[dict]:
     """
     shown = []
     for exchange in exchanges:
-        for file, picture in zip(exchange.files, exchange.pictures, strict=True):
+        for index, file in enumerate(exchange.files):
             if not Path(file).exists():  # uploads are deleted after an hour
-                _thumbnail(picture)
+                _thumbnail(exchange.pictures[index])
             shown.append({"role": "user", "content": {"path": file, "alt_text": "The visitor's picture"}})
         shown.append({"role": "user", "content": _literal(exchange.question)})
         if exchange.reply:
@@ -72,7 +84,7 @@ def exchange_of(index: int, exchanges: Talk) -> int:
     """Which exchange the message of that index among `messages` belongs to; Refusal if none does."""
     stop = 0
     for number, exchange in enumerate(exchanges):
-        stop += len(exchange.pictures) + 1 + (exchange.reply is not None)
+        stop += len(exchange.files) + 1 + (exchange.reply is not None)
         if 0 <= index < stop:
             return number
     raise Refusal("That is not in the conversation any more; choose again.")
@@ -90,7 +102,7 @@ def typed(text) -> str:
 
 def newest_picture(exchanges: Talk) -> int:
     """The number, counted from 0, of the first picture of the last question that came with any."""
-    counts = [len(exchange.pictures) for exchange in exchanges]
+    counts = [len(exchange.files) for exchange in exchanges]
     last = max((number for number, count in enumerate(counts) if count), default=0)
     return sum(counts[:last])
 
@@ -103,7 +115,7 @@ def chosen(talk: Talk, which: int | None) -> int | None:
 
 def new_exchange(question: str, pictures: tuple[Image.Image, ...]) -> Exchange:
     """A question that waits for its reply."""
-    return Exchange(question, pictures, files=tuple(map(_thumbnail, pictures)))
+    return Exchange(question, Shelved(pictures), tuple(map(_thumbnail, pictures)))
 
 
 def answered(talk: Talk, reply: Reply) -> Talk:
@@ -111,23 +123,26 @@ def answered(talk: Talk, reply: Reply) -> Talk:
 
     The oldest maps go first; their answers stay.
     """
-    pictures = tuple(picture for exchange in talk for picture in exchange.pictures)
-    # A reply has copies of all pictures so far, and a view that the viewer makes anew.
-    shared = replace(reply.attention, images=pictures) if reply.attention else None
-    kept, room = [replace(talk[-1], reply=replace(reply, attention=shared, grounding=None))], MAPS_BYTES
-    room -= _size(shared)
+    maps = Shelved(replace(reply.attention, images=())) if reply.attention else None
+    kept = [replace(talk[-1], reply=replace(reply, attention=None, grounding=None), maps=maps)]
+    room = MAPS_BYTES - (maps.bytes if maps else 0)
     for exchange in reversed(talk[:-1]):
-        size = _size(exchange.reply and exchange.reply.attention)
-        room -= size
-        if size and room < 0:
-            remarks = (*exchange.reply.remarks, MAPS_GONE)
-            exchange = replace(exchange, reply=replace(exchange.reply, attention=None, remarks=remarks))
+        if exchange.maps:
+            room -= exchange.maps.bytes
+            if room < 0:
+                remarks = (*exchange.reply.remarks, MAPS_GONE)
+                exchange = replace(exchange, reply=replace(exchange.reply, remarks=remarks), maps=None)
         kept.append(exchange)
     return tuple(reversed(kept))
 
 
-def _size(attention: Attention | None) -> int:
-    return attention.mean.nbytes + attention.max.nbytes + attention.shares.nbytes if attention else 0
+def with_maps(exchanges: Talk) -> Reply:
+    """The last exchange's reply as the model gave it, with the maps that are still there, but without a first view."""
+    reply, maps = exchanges[-1].reply, exchanges[-1].maps
+    if maps is None:
+        return reply
+    pictures = tuple(picture for exchange in exchanges for picture in exchange.pictures)
+    return replace(reply, attention=replace(maps.value, images=pictures))
 
 
 def _thumbnail(picture: Image.Image) -> str:

@@ -32,7 +32,7 @@ def answer(talk: Talk, which: int | None, truths: dict) -> dict:
     number = session.chosen(talk, which)
     if number is None:
         return nothing()
-    reply = talk[number].reply
+    reply = session.with_maps(talk[: number + 1])
     answers = [(_short(n, exchange), n) for n, exchange in enumerate(talk) if exchange.reply]
     values = nothing() | {
         "which": gr.Dropdown(answers, value=number, visible=len(answers) > 1),

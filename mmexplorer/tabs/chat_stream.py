@@ -6,9 +6,11 @@ The page only ever wants the newest event, so a slow connection never slows the 
 import contextvars
 import threading
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from typing import TypeVar
 
-from mmexplorer.tabs.background import PATIENCE, PERIOD, WORKERS, longer
+from mmexplorer.tabs.background import PATIENCE, PERIOD, longer
+from mmexplorer.tabs.workers import WORKERS
 
 Event = TypeVar("Event")
 PAUSE = 0.1  # seconds between two updates of the page
@@ -39,7 +41,7 @@ def newest(
             over.set()
             fresh.set()
 
-    WORKERS.submit(contextvars.copy_context().run, run)
+    WORKERS.submit(partial(contextvars.copy_context().run, run))
     try:
         wait = PATIENCE
         while True:

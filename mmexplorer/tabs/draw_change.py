@@ -18,6 +18,7 @@ from mmexplorer.presets import preset
 from mmexplorer.tabs import draw_cells
 from mmexplorer.tabs import draw_session as session
 from mmexplorer.tabs.jobs import Job
+from mmexplorer.tabs.shelf import Shelved
 from mmexplorer.tabs.status import loading, message, told
 
 IDLE = message("Draws the picture above again with another word, everything else being the same.")
@@ -75,9 +76,9 @@ def wire(parts: SimpleNamespace, page) -> None:
     )
 
 
-def words(drawing: Drawing | None) -> gr.Dropdown:
+def words(drawing: Shelved[Drawing] | None) -> gr.Dropdown:
     """The words of a drawing's prompt to choose from; one that stands there twice is numbered."""
-    texts = [word.text.lower() for word in drawing.words] if drawing else []
+    texts = [word.text.lower() for word in drawing.value.words] if drawing else []
     choices = [
         (f"{text} ({texts[:i].count(text) + 1})" if texts.count(text) > 1 else text, i)
         for i, text in enumerate(texts)
@@ -86,12 +87,13 @@ def words(drawing: Drawing | None) -> gr.Dropdown:
     return gr.Dropdown(choices, value=next((i for _, i in choices if len(texts[i]) > 1), None))
 
 
-def draw(index: int | None, other: str, drawing: Drawing | None, request: gr.Request) -> Iterator[tuple]:
+def draw(index: int | None, other: str, kept: Shelved[Drawing] | None, request: gr.Request) -> Iterator[tuple]:
     """Updates (status, grid, shown): the picture, the one with the other word, and their difference."""
 
     def work(job: Job) -> Iterator[tuple]:
-        if drawing is None:
+        if kept is None:
             raise Refusal("There is no picture yet; draw one first, then change a word.")
+        drawing = kept.value
         texts = [word.text.lower() for word in drawing.words]
         if not isinstance(index, int) or not 0 <= index < len(texts):
             raise Refusal("Choose a word of the picture's prompt.")

@@ -9,6 +9,7 @@ import gradio as gr
 
 from mmexplorer.drawings import Drawing
 from mmexplorer.figures.drawing_file import drawing_facts, drawing_png, maps_npz, previews_gif
+from mmexplorer.tabs.shelf import Shelved
 from mmexplorer.tabs.status import message
 from mmexplorer.tabs.take_file import take_file
 
@@ -32,10 +33,11 @@ def as_json(drawing: Drawing) -> bytes:
 WRITERS = {"png": drawing_png, "gif": previews_gif, "npz": maps_npz, "json": as_json}
 
 
-def writer(kind: str) -> Callable[[Drawing | None], Iterator[tuple]]:
+def writer(kind: str) -> Callable[[Shelved[Drawing] | None], Iterator[tuple]]:
     """A listener that writes the drawing as a file of that kind: updates of (file, status)."""
 
-    def written(drawing: Drawing | None) -> Iterator[tuple]:
+    def written(kept: Shelved[Drawing] | None) -> Iterator[tuple]:
+        drawing = kept and kept.value
         if drawing is None or (kind == "npz" and drawing.word_maps is None):
             yield None, NOTHING if drawing is None else NO_MAPS
             return

@@ -1,26 +1,25 @@
 """The pictures of one visit as the drawing tab's gallery shows them, each named by what it differs in from others."""
 
-from mmexplorer.drawings import Drawing
 from mmexplorer.figures.picture_row import picture_row_payload
 from mmexplorer.presets import preset
-from mmexplorer.tabs.draw_session import History
+from mmexplorer.tabs.draw_session import Drawn, History
 
 MOST = 60  # characters of a prompt
 
 
 def gallery(history: History) -> str:
     """The pictures for `picture_row`, the newest first; what all of them have in common is in no caption."""
-    facts = [_facts(drawing) for drawing in history]
+    facts = [_facts(drawn) for drawn in history]
     shown = []
-    for drawing, own in zip(history, facts, strict=True):
+    for drawn, own in zip(history, facts, strict=True):
         differing = [fact for name, fact in own.items() if len({other[name] for other in facts}) > 1]
-        shown.append((drawing.image, _short(drawing.settings["prompt"]), ", ".join(differing)))
+        shown.append((drawn.thumbnail, _short(drawn.settings["prompt"]), ", ".join(differing)))
     return picture_row_payload(shown[::-1])
 
 
-def _facts(drawing: Drawing) -> dict[str, str]:
+def _facts(drawn: Drawn) -> dict[str, str]:
     """What a picture came from; long texts come last, as captions are cut where they are too long."""
-    said, steps = drawing.settings, len(drawing.steps)
+    said, steps = drawn.settings, drawn.steps
     negative = said["negative_prompt"]
     return {
         "steps": f"{steps} step{'' if steps == 1 else 's'}",
@@ -28,7 +27,7 @@ def _facts(drawing: Drawing) -> dict[str, str]:
         "scheduler": said["scheduler"],
         "seed": f"seed {said['seed']}",
         "size": f"{said['width']} × {said['height']}",
-        "model": preset(drawing.model).label,
+        "model": preset(drawn.model).label,
         "prompt": f"“{_short(said['prompt'])}”",
         "negative": f"not “{_short(negative)}”" if negative else "no negative prompt",
     }

@@ -16,6 +16,7 @@ from mmexplorer.figures.viewer import viewer_payload
 from mmexplorer.results import Grounding
 from mmexplorer.tabs.draw_measured import best_view, pointing_sentences
 from mmexplorer.tabs.event_numbers import number_of
+from mmexplorer.tabs.shelf import Shelved
 
 ONE = "one"
 STEPS = [
@@ -34,18 +35,18 @@ def first_steps(model: str) -> str:
     return best_view(model)[1]
 
 
-def stepped(steps: str, drawing: Drawing | None, event: gr.EventData) -> tuple:
+def stepped(steps: str, drawing: Shelved[Drawing] | None, event: gr.EventData) -> tuple:
     """(step, viewer) when the film strip comes to rest at a step."""
-    count = len(drawing.steps) if drawing else 0
+    count = len(drawing.value.steps) if drawing else 0
     number = number_of(event, "number", count + 1)
-    return number, payload(drawing, ONE, number) if steps == ONE else gr.skip()
+    return number, payload(drawing.value, ONE, number) if steps == ONE else gr.skip()
 
 
-def switched(steps: str, number: int | None, drawing: Drawing | None):
+def switched(steps: str, number: int | None, drawing: Shelved[Drawing] | None):
     """The viewer when other steps are asked for; without a step on the film strip so far ONE is the last."""
     if drawing is None:
         return gr.skip()
-    return payload(drawing, steps, number)
+    return payload(drawing.value, steps, number)
 
 
 def payload(drawing: Drawing, steps: str = ALL_STEPS, number: int | None = None, *, first: bool = False) -> str | None:

@@ -25,6 +25,7 @@ from mmexplorer.tabs.draw_gallery import gallery
 from mmexplorer.tabs.draw_session import History
 from mmexplorer.tabs.event_numbers import number_of
 from mmexplorer.tabs.jobs import Job
+from mmexplorer.tabs.shelf import Shelved
 from mmexplorer.tabs.status import IDLE, loading, message, told
 
 INPUTS = (
@@ -55,7 +56,7 @@ def draw(
     width,
     height,
     pictures,
-    drawing: Drawing | None,
+    drawing: Shelved[Drawing] | None,
     history: History,
     request: gr.Request,
 ) -> Iterator[tuple]:
@@ -84,14 +85,15 @@ def draw(
             which = f"Picture {number + 1} of {count}: " if count > 1 else ""
             live = _Live(prompt, asked | {"seed": (seed or 0) + number}, which)
             try:
-                drawing = yield from _streamed(live, job)
+                new = yield from _streamed(live, job)
             except Exception:
                 if drawing is before and (disturbed or live.events):
                     was = show.shown(drawing)
                     yield _streams(picture=was["picture"], strip=was["strip"])
                 raise
-            history = session.remembered(history, drawing)
-            image = show.guess(drawing.image, prompt)
+            history = session.remembered(history, new)
+            drawing = history[-1].whole
+            image = show.guess(new.image, prompt)
             said = message(f"{which}Showing how it came about.", "busy")
             yield _streams(status=said, picture=image, drawing=drawing, history=history, drawn=True)
             if job.is_set():
@@ -100,7 +102,7 @@ def draw(
     yield from session.JOBS.updates(request.session_hash, "drawing", work, _show)
 
 
-def show_drawn(drawn: bool, drawing: Drawing | None, history: History, request: gr.Request) -> Iterator[tuple]:
+def show_drawn(drawn: bool, drawing: Shelved[Drawing] | None, history: History, request: gr.Request) -> Iterator[tuple]:
     """Everything about a drawing that has just been made; where none was there is nothing new."""
 
     def work(job: Job) -> Iterator[tuple]:
@@ -115,9 +117,9 @@ def show_drawn(drawn: bool, drawing: Drawing | None, history: History, request: 
 
 def show_other(history: History, event: gr.EventData, request: gr.Request) -> tuple:
     """An earlier drawing of this visit, chosen among its thumbnails, which begin with the newest."""
-    chosen = history[-1 - number_of(event, "index", len(history))]
+    chosen = history[-1 - number_of(event, "index", len(history))].whole
     session.JOBS.supersede(request.session_hash, "viewer")
-    return only(status=message(show.summary(chosen)), **show.shown(chosen))
+    return only(status=message(show.summary(chosen.value)), **show.shown(chosen))
 
 
 def learn(model: str, request: gr.Request) -> Iterator[tuple]:
@@ -216,15 +218,15 @@ def _progress(event: DrawEvent) -> str:
     return f"Drawing: step {event.number} of {event.total}, {left} left."
 
 
-def _finished(drawing: Drawing, history: History) -> tuple:
+def _finished(drawing: Shelved[Drawing], history: History) -> tuple:
     """A drawing with all that is known of it, the newest of this visit."""
     return only(
-        status=message(show.summary(drawing)),
+        status=message(show.summary(drawing.value)),
         drawn=False,
         earlier=gr.Column(visible=True),
         gallery=gallery(history),
         **show.shown(drawing),
-        **draw_facts.controls(drawing.model),
+        **draw_facts.controls(drawing.value.model),
     )
 
 

@@ -15,6 +15,7 @@ from mmexplorer.presets import preset, presets
 from mmexplorer.tabs import draw_cells
 from mmexplorer.tabs import draw_session as session
 from mmexplorer.tabs.jobs import Job
+from mmexplorer.tabs.shelf import Shelved
 from mmexplorer.tabs.status import loading, message, told
 
 OWN = "The usual one for this model"
@@ -63,12 +64,13 @@ def wire(parts: SimpleNamespace, page) -> None:
     parts.drawing.change(forget, None, outputs, **private)
 
 
-def score(clip: str, drawing: Drawing | None, request: gr.Request) -> Iterator[tuple]:
+def score(clip: str, kept: Shelved[Drawing] | None, request: gr.Request) -> Iterator[tuple]:
     """Updates (status, scores) while a picture is scored."""
 
     def work(job: Job) -> Iterator[tuple]:
-        if drawing is None:
+        if kept is None:
             raise Refusal("There is no picture yet; draw one first, then it can be scored.")
+        drawing = kept.value
         judge = clip or drawing_scores.default_clip(drawing.model)
         ready = [preset(judge)]
         found = yield from told(

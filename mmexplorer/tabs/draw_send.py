@@ -9,6 +9,7 @@ from PIL import Image
 
 from mmexplorer.drawings import Drawing
 from mmexplorer.tabs.draw_downloads import stem
+from mmexplorer.tabs.shelf import Shelved
 from mmexplorer.tabs.shell import Page
 from mmexplorer.tabs.status import message
 
@@ -20,10 +21,11 @@ def wire(button: gr.Button, tab: str, drawing: gr.State, status: gr.HTML, page: 
     """Connects a button; `tab` is one of `page.pictures_go_to`."""
     components, fill = page.pictures_go_to[tab]
 
-    def send(drawing: Drawing | None) -> Iterator[tuple]:
-        if drawing is None:
+    def send(kept: Shelved[Drawing] | None) -> Iterator[tuple]:
+        if kept is None:
             yield *(gr.skip() for _ in components), gr.skip(), NOTHING
             return
+        drawing = kept.value
         with TemporaryDirectory() as folder:  # Gradio copies the file before it asks for the next update
             file = Path(folder) / f"{stem(drawing)}.png"
             enlarged(drawing.image).save(file)

@@ -3,37 +3,53 @@
 Knows drawings as results only: neither how they are made nor how they are shown.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import gradio as gr
+from PIL import Image
 
 from mmexplorer.drawings import Drawing
+from mmexplorer.figures.picture_row import THUMBNAIL
 from mmexplorer.tabs.jobs import Jobs
+from mmexplorer.tabs.shelf import Shelved
 
 MOST_DRAWINGS = 16
-MOST_BYTES = 2**28  # of pictures, latents and maps; the newest drawing stays, however large
+MOST_BYTES = 2**28  # on the disk; the newest drawing stays, however large
 JOBS = Jobs()
 
-History = tuple[Drawing, ...]
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A drawing of this visit: in memory what is told of it among others, and all of it on the disk."""
+
+    thumbnail: Image.Image
+    settings: Mapping
+    steps: int
+    model: str
+    whole: Shelved[Drawing]
+
+    @classmethod
+    def of(cls, drawing: Drawing) -> "Drawn":
+        """The drawing, put on the disk."""
+        thumbnail = drawing.image.copy()
+        thumbnail.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+        return cls(thumbnail, drawing.settings, len(drawing.steps), drawing.model, Shelved(drawing))
+
+
+History = tuple[Drawn, ...]
 
 
 def remembered(history: History, drawing: Drawing) -> History:
     """The drawings of this visit with one more at the end; the oldest are forgotten."""
-    kept, room = [drawing], MOST_BYTES - weight(drawing)
+    newest = Drawn.of(drawing)
+    kept, room = [newest], MOST_BYTES - newest.whole.bytes
     for older in reversed(history[-(MOST_DRAWINGS - 1) :]):
-        room -= weight(older)
+        room -= older.whole.bytes
         if room < 0:
             break
         kept.append(older)
     return tuple(reversed(kept))
-
-
-def weight(drawing: Drawing) -> int:
-    """About how many bytes a drawing takes."""
-    latents = (array for step in drawing.steps for array in (step.latent, step.clean, step.guidance))
-    arrays = [array for array in latents if array is not None]
-    arrays += drawing.word_maps.maps if drawing.word_maps else ()
-    arrays += [drawing.grounding.maps] if drawing.grounding else []
-    pictures = (drawing.image, *drawing.previews)
-    return sum(array.nbytes for array in arrays) + sum(3 * p.width * p.height for p in pictures)
 
 
 def stop_of(request: gr.Request) -> None:

@@ -13,6 +13,7 @@ from mmexplorer.figures.stages import stages_payload
 from mmexplorer.presets import preset
 from mmexplorer.tabs import draw_look as look
 from mmexplorer.tabs.draw_code import python_code
+from mmexplorer.tabs.shelf import Shelved
 from mmexplorer.tabs.status import message
 from mmexplorer.toyworld.grade import grade
 
@@ -35,11 +36,12 @@ EMPTY = (
 )
 
 
-def shown(drawing: Drawing | None) -> dict:
+def shown(kept: Shelved[Drawing] | None) -> dict:
     """Values of OUTPUTS for a drawing, or before there is one."""
-    if drawing is None:
+    if kept is None:
         empty = {"picture": EMPTY, "meta": "", "sending": gr.Row(visible=False), "code": ""}
         return dict.fromkeys(OUTPUTS) | empty | {"steps_shown": gr.Radio(visible=False)}
+    drawing = kept.value
     return {
         "picture": picture(drawing.image, drawing.settings["prompt"]),
         "meta": facts(drawing),
@@ -50,7 +52,7 @@ def shown(drawing: Drawing | None) -> dict:
         "viewer": look.payload(drawing, look.first_steps(drawing.model), first=True),
         "stages": stages_payload(drawing, to_rgb=latent_colours(drawing)),
         "code": python_code(drawing),
-        "drawing": drawing,
+        "drawing": kept,
     }
 
 

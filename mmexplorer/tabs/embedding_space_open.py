@@ -20,12 +20,12 @@ from mmexplorer.figures.embedding_map import map_highlight
 from mmexplorer.pace import Pace
 from mmexplorer.presets import preset, presets
 from mmexplorer.tabs import embedding_space_session as session
-from mmexplorer.tabs.background import WORKERS
 from mmexplorer.tabs.embedding_space_map import class_columns, drawn
 from mmexplorer.tabs.embedding_space_session import Shown
 from mmexplorer.tabs.embedding_space_toys import TOY_WORLD, toy_world
 from mmexplorer.tabs.status import loading, message, saying_how_it_ends, told
 from mmexplorer.tabs.this_machine import from_this_machine
+from mmexplorer.tabs.workers import WORKERS
 
 OUTPUTS = ("status", "map", "gallery", "class_column", "actions", "chosen", "shown")
 NOTHING_OPEN = message("Nothing is open yet; choose a collection and press Open.", "note")

@@ -19,6 +19,7 @@ from mmexplorer.tabs import chat_probe as probe
 from mmexplorer.tabs import chat_run as run
 from mmexplorer.tabs import chat_session as session
 from mmexplorer.tabs import chat_show as show
+from mmexplorer.tabs.shelf import Shelved
 
 PAIR = str(ASSETS / "images" / "chat" / "red-circle-blue-square.png")
 ANNA = SimpleNamespace(session_hash="anna")
@@ -143,6 +144,8 @@ def test_texts_that_no_file_can_hold_are_answered():
 
 def test_what_stays_in_a_session_is_plain():
     def kinds(value) -> set:
+        if isinstance(value, Shelved):
+            return kinds(value.value)
         if dataclasses.is_dataclass(value):
             return set().union(*(kinds(getattr(value, field.name)) for field in dataclasses.fields(value)))
         if isinstance(value, tuple | list):
@@ -192,5 +195,5 @@ def test_what_no_page_asks_is_refused_in_a_sentence():
         given = (0, "attention", "one", layer, head, "base", False, None)
         assert "This model has layers 1 to" in list(look.again(None, talk, {}, ANNA, *given))[-1][0]
     for patches in (10**9, -1):
-        status, _ = list(probe.causal(None, 0, len(talk[0].reply.attention.words) - 1, patches, False, talk, ANNA))[-1]
+        status, _ = list(probe.causal(None, 0, len(talk[0].maps.value.words) - 1, patches, False, talk, ANNA))[-1]
         assert "patches of this picture can be hidden" in status

@@ -1,3 +1,5 @@
+import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +20,7 @@ def talk(tmp_path, monkeypatch):
     pictures = (Image.new("RGB", (8, 8), "red"), Image.new("RGB", (2_000, 10), "blue"))
     first = session.new_exchange("how many?", pictures)
     reply = Reply("two", (TOKEN,), model="toy-llava", settings={"temperature": 0.0, "seed": 3})
-    answered = session.Exchange(first.question, first.pictures, reply, first.files)
-    return answered, session.new_exchange("sure? <image> & &lt;", ())
+    return replace(first, reply=reply), session.new_exchange("sure? <image> & &lt;", ())
 
 
 def test_the_model_is_asked_up_to_the_last_question(talk):
@@ -68,24 +69,28 @@ def attended(images, size: int) -> Attention:
     return Attention(tuple(images), (), (), rows, rows, np.zeros((1, 1, 0, 4), np.float32))
 
 
-def test_replies_share_the_pictures_of_their_conversation(talk):
-    copies = [picture.copy() for picture in talk[0].pictures]
-    done = session.answered(talk, Reply("yes", (TOKEN,), attention=attended(copies, 1)))
-    shared = [kept is own for kept, own in zip(done[1].reply.attention.images, talk[0].pictures, strict=True)]
-    assert shared == [True, True] and done[0] is talk[0]
+def test_a_reply_gets_its_maps_and_the_pictures_of_its_conversation_back(talk):
+    said = Reply("yes", (TOKEN,), attention=attended(talk[0].pictures, 3))
+    done = session.answered(talk, said)
+    assert done[0] is talk[0] and done[1].reply.attention is None
+    again = session.with_maps(done)
+    assert [image.tobytes() for image in again.attention.images] == [p.tobytes() for p in talk[0].pictures]
+    assert np.array_equal(again.attention.mean, said.attention.mean) and again.text == "yes"
+    assert session.with_maps(done[:1]) is talk[0].reply
 
 
 def test_the_oldest_maps_make_room_and_their_answers_stay(monkeypatch):
-    monkeypatch.setattr(session, "MAPS_BYTES", 4 * 25)
+    one = len(pickle.dumps(attended((), 10), pickle.HIGHEST_PROTOCOL))
+    monkeypatch.setattr(session, "MAPS_BYTES", 2.5 * one)
     talk = ()
     for number in range(4):
         reply = Reply(str(number), (TOKEN,), attention=attended((), 10))
         talk = session.answered((*talk, session.new_exchange("what?", ())), reply)
-    assert [exchange.reply.attention is not None for exchange in talk] == [False, False, True, True]
+    assert [exchange.maps is not None for exchange in talk] == [False, False, True, True]
     assert [exchange.reply.remarks for exchange in talk] == [(session.MAPS_GONE,)] * 2 + [()] * 2
     assert [exchange.reply.text for exchange in talk] == ["0", "1", "2", "3"]
-    alone = session.answered(talk[:1], Reply("large", (TOKEN,), attention=attended((), 100)))
-    assert alone[0].reply.attention is not None
+    alone = session.answered(talk[:1], Reply("large", (TOKEN,), attention=attended((), 10_000)))
+    assert alone[0].maps is not None
 
 
 def test_what_was_typed_can_be_sent_back():

@@ -6,16 +6,17 @@ from PIL import Image
 
 from mmexplorer.drawings import Drawing
 from mmexplorer.tabs.draw_gallery import gallery
+from mmexplorer.tabs.draw_session import Drawn
 
 SAID = {"prompt": "a red circle", "negative_prompt": "", "seed": 1, "guidance": 4.0, "scheduler": "ddim"}
 
 
-def drawn(model="toy-diffusion", steps=2, side=64, **changes) -> Drawing:
+def drawn(model="toy-diffusion", steps=2, side=64, **changes) -> Drawn:
     settings = SAID | {"width": side, "height": side, "steps": 9} | changes
-    return Drawing(Image.new("RGB", (side, side)), (), None, settings, (None,) * steps, None, model=model)
+    return Drawn.of(Drawing(Image.new("RGB", (side, side)), (), None, settings, (None,) * steps, None, model=model))
 
 
-def captions(*drawings) -> list[str]:
+def captions(*drawings: Drawn) -> list[str]:
     return [shown["caption"] for shown in json.loads(gallery(drawings))]
 
 

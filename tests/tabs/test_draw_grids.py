@@ -19,6 +19,7 @@ from mmexplorer.explore.drawing_grid import Axis
 from mmexplorer.models import diffusion_batch
 from mmexplorer.tabs import draw_between, draw_cells, draw_change, draw_grids
 from mmexplorer.tabs import draw_session as session
+from mmexplorer.tabs.shelf import Shelved
 
 MODEL = "toy-diffusion"
 ANNA = SimpleNamespace(session_hash="anna")
@@ -221,14 +222,14 @@ def drawing():
 
 
 def test_words_to_change_are_numbered_where_there_are_several(drawing):
-    choices = draw_change.words(drawing).choices
+    choices = draw_change.words(Shelved(drawing)).choices
     assert [text for text, _ in choices] == ["a (1)", "red (1)", "circle", "a (2)", "red (2)", "a (3)"]
-    assert draw_change.words(drawing).value == choices[1][1] and draw_change.words(None).choices == []
+    assert draw_change.words(Shelved(drawing)).value == choices[1][1] and draw_change.words(None).choices == []
 
 
 def test_a_word_is_changed(drawing):
-    index = dict(draw_change.words(drawing).choices)["red (2)"]
-    *_, last = draw_change.draw(index, "blue", drawing, ANNA)
+    index = dict(draw_change.words(Shelved(drawing)).choices)["red (2)"]
+    *_, last = draw_change.draw(index, "blue", Shelved(drawing), ANNA)
     assert last[2].columns == ("a red circle, a red a", "a red circle, a blue a", last[2].columns[2])
     assert "of the pixels differ" in status(last) or "the same in every pixel" in status(last)
     assert json.loads(last[1])["rows"] == [""]
@@ -249,5 +250,5 @@ def test_the_difference_is_as_bright_as_it_is_large(drawing):
     [(None, "x", "Choose a word"), (99, "x", "Choose a word"), (1, "RED", "the word that is there already")],
 )
 def test_changes_that_cannot_be_made(index, other, said, drawing):
-    assert said in status(list(draw_change.draw(index, other, drawing, ANNA))[-1])
+    assert said in status(list(draw_change.draw(index, other, Shelved(drawing), ANNA))[-1])
     assert "no picture yet" in status(list(draw_change.draw(index, other, None, ANNA))[-1])

@@ -21,6 +21,7 @@ from mmexplorer.tabs import draw_inputs as inputs
 from mmexplorer.tabs import draw_send as send
 from mmexplorer.tabs import draw_session as session
 from mmexplorer.tabs import draw_show as show
+from mmexplorer.tabs.shelf import Shelved
 from mmexplorer.toyworld.prompts import wanted
 
 FACTS = draw_facts.Facts(("ddim", "euler"), 20, (1, 1000), 4.0, False, True, (64, 48), (32, 128), 8)
@@ -142,8 +143,7 @@ def test_examples_remember_how_they_were_drawn():
 
 @pytest.mark.parametrize("kind", downloads.WRITERS)
 def test_every_file_can_be_opened(kind, tmp_path):
-    made = drawing()
-    updates = downloads.writer(kind)(made)
+    updates = downloads.writer(kind)(Shelved(drawing()))
     file, said = next(updates)
     assert Path(file).name == f"a-red-circle-7.{kind}" and Path(file).name in said
     if kind in ("png", "gif"):
@@ -165,7 +165,7 @@ def test_files_have_names_that_every_disk_takes():
 
 def test_nothing_to_write_is_said():
     assert list(downloads.writer("png")(None)) == [(None, downloads.NOTHING)]
-    assert list(downloads.writer("npz")(replace(drawing(), word_maps=None))) == [(None, downloads.NO_MAPS)]
+    assert list(downloads.writer("npz")(Shelved(replace(drawing(), word_maps=None)))) == [(None, downloads.NO_MAPS)]
 
 
 def test_small_pictures_are_sent_enlarged_pixel_for_pixel():
@@ -180,7 +180,7 @@ def test_a_visit_remembers_as_many_drawings_as_fit(monkeypatch):
         history = session.remembered(history, drawing(seed=seed))
     seeds = [one.settings["seed"] for one in history]
     assert seeds == list(range(3, session.MOST_DRAWINGS + 3))
-    monkeypatch.setattr(session, "MOST_BYTES", 3 * session.weight(history[0]))
+    monkeypatch.setattr(session, "MOST_BYTES", 3 * history[0].whole.bytes)
     assert len(session.remembered(history, drawing(seed=99))) == 3
     monkeypatch.setattr(session, "MOST_BYTES", 1)
     assert len(session.remembered(history, drawing(seed=99))) == 1

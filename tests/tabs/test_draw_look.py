@@ -12,6 +12,7 @@ from mmexplorer.drawings import Drawing, Step, WordMaps
 from mmexplorer.errors import Refusal
 from mmexplorer.explore.drawing_views import ALL_LAYERS, ALL_STEPS, STEP_RANGES, ground
 from mmexplorer.tabs import draw_look as look
+from mmexplorer.tabs.shelf import Shelved
 from mmexplorer.toyworld.plain_scenes import plain_scene
 from mmexplorer.toyworld.renderer import render
 
@@ -66,11 +67,11 @@ def test_each_range_of_steps_is_offered_and_shown_with_what_was_measured(best, m
     assert [value for _, value in look.STEPS] == [*STEP_RANGES, look.ONE]
     made = drawing()
     for step, name in enumerate(STEP_RANGES[1:]):  # three steps, so that each third is one of them
-        shown = json.loads(look.switched(name, None, made))
+        shown = json.loads(look.switched(name, None, Shelved(made)))
         peaks = made.word_maps.maps[0][step].max(axis=(1, 2)).astype(float)
         np.testing.assert_allclose(shown["peaks"][0], peaks, rtol=1e-3)
         assert "Measured on toy-clip." in shown["notes"]
-    assert "Measured on toy-clip." not in json.loads(look.switched(look.ONE, 2, made))["notes"]
+    assert "Measured on toy-clip." not in json.loads(look.switched(look.ONE, 2, Shelved(made)))["notes"]
     assert look.switched(ALL_STEPS, None, None)["__type__"] == "update"
 
 
@@ -81,17 +82,17 @@ class Event:
 
 def test_one_step_shows_that_steps_maps_over_its_own_prediction():
     made = drawing("a red circle")
-    number, payload = look.stepped("one", made, Event(2))
+    number, payload = look.stepped("one", Shelved(made), Event(2))
     shown = json.loads(payload)
     assert number == 2 and "Step 2 alone" in " ".join(shown["notes"])
     peaks = made.word_maps.maps[0][1].max(axis=(1, 2)).astype(float)
     np.testing.assert_allclose(shown["peaks"][0], peaks, rtol=1e-3)
     assert shown["picture"] != json.loads(look.payload(made))["picture"] and shown["width"] == made.image.width
-    assert look.switched("one", None, made) == look.payload(made, look.ONE, STEPS)
-    assert look.switched("all", 2, made) == look.payload(made)
+    assert look.switched("one", None, Shelved(made)) == look.payload(made, look.ONE, STEPS)
+    assert look.switched("all", 2, Shelved(made)) == look.payload(made)
     for wrong in (STEPS + 1, -1, "2", None):
         with pytest.raises(Refusal):
-            look.stepped("one", made, Event(wrong))
+            look.stepped("one", Shelved(made), Event(wrong))
     with pytest.raises(Refusal):
         look.stepped("one", None, Event(1))
 

@@ -118,14 +118,14 @@ def test_a_drawing_is_followed_shown_and_remembered(gate):
     assert strip["total"] >= 4 and strip["size"] == list(draw_facts.learn(MODEL).size)
     gate.open.set()
     page = shown(updates)
-    drawing = page["drawing"]
+    drawing = page["drawing"].value
     assert f"drew {len(drawing.steps)} steps" in page["status"] and "toy model" in page["status"]
     assert "data:image/png" in page["picture"] and "seed 1" in page["meta"] and "guidance 3" in page["meta"]
     finished = json.loads(page["strip"])
     assert not finished["live"] and finished["latent"]["mapped"] and len(finished["frames"]) == len(drawing.steps)
     assert json.loads(page["viewer"])["words"] == list(drawing.grounding.words)
     assert json.loads(page["stages"])["stages"]
-    assert page["history"] == (drawing,) and page["drawn"] is False
+    assert [one.whole for one in page["history"]] == [page["drawing"]] and page["drawn"] is False
     assert all(preview.size == drawing.image.size for preview in drawing.previews)  # a toy's are decoded
 
 
@@ -133,7 +133,7 @@ def test_a_picture_is_the_packages_own_and_its_code_draws_it():
     import mmexplorer
 
     page = shown(draw(seed=5, scheduler="ddim", negative="blue"))
-    drawing = page["drawing"]
+    drawing = page["drawing"].value
     space = {"mmexplorer": mmexplorer, "print": lambda *_, **__: None}
     code = page["code"].replace('drawing.image.save("drawing.png")', "")
     exec(code.replace("import mmexplorer", ""), space)
@@ -147,7 +147,7 @@ def test_stop_keeps_the_picture_so_far(gate):
     wait_for(updates, "step 3 of")
     session.stop_of(ANNA)
     page = shown(updates)
-    drawing = page["drawing"]
+    drawing = page["drawing"].value
     assert drawing.ended == "stopped" and len(drawing.steps) == 4  # the step under way is done
     assert f"Stopped after step {len(drawing.steps)}" in page["status"]
     assert page["viewer"] and page["strip"]
@@ -162,7 +162,7 @@ def test_stop_before_the_first_step_leaves_the_last_picture(monkeypatch):
         starting(self, total)
 
     monkeypatch.setattr(DrawingRun, "_start", stopped)
-    rest = list(draw(seed=2, drawing=before, history=(before,)))
+    rest = list(draw(seed=2, drawing=before, history=(session.Drawn.of(before.value),)))
     assert "Stopped" in values(rest, "status")[-1]
     assert values(rest, "drawing") == values(rest, "history") == values(rest, "drawn") == []
 
@@ -178,7 +178,7 @@ def test_a_visitor_who_leaves_frees_the_device(gate):
 def test_what_fails_midway_brings_the_last_picture_back(gate, monkeypatch):
     before = drawn()
     gate.shut()
-    updates = draw(seed=2, drawing=before, history=(before,))
+    updates = draw(seed=2, drawing=before, history=(session.Drawn.of(before.value),))
     wait_for(updates, "step 3 of")
 
     def failing(self, latent):
@@ -188,7 +188,7 @@ def test_what_fails_midway_brings_the_last_picture_back(gate, monkeypatch):
     gate.open.set()
     rest = list(updates)
     assert "The model is damaged." in values(rest, "status")[-1]
-    assert values(rest, "picture")[-1] == show.picture(before.image, PROMPT)
+    assert values(rest, "picture")[-1] == show.picture(before.value.image, PROMPT)
     assert not json.loads(values(rest, "strip")[-1])["live"]
     assert values(rest, "drawing") == values(rest, "history") == values(rest, "drawn") == []
 
@@ -196,9 +196,9 @@ def test_what_fails_midway_brings_the_last_picture_back(gate, monkeypatch):
 def test_what_is_refused_at_once_touches_nothing_but_the_status():
     before = drawn()
     for changes in ({"prompt": " "}, {"steps": 2.5}, {"seed": -1}, {"scheduler": "zzz"}, {"prompt": "a" * 30_000}):
-        rest = list(draw(**{"drawing": before, "history": (before,)} | changes))
+        rest = list(draw(**{"drawing": before, "history": (session.Drawn.of(before.value),)} | changes))
         assert all(values(rest, name) == [] for name in run.STREAMED if name != "status"), changes
-        assert list(run.show_drawn(False, before, (before,), ANNA)) == [run.only()]
+        assert list(run.show_drawn(False, before, (), ANNA)) == [run.only()]
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_absurd_wishes_are_brought_within_reason_and_that_is_said(changes, remar
 )
 def test_prompts_in_any_script_are_drawn_and_shown_as_text(prompt):
     page = shown(draw(prompt))
-    assert page["drawing"].image
+    assert page["drawing"].value.image
     for name in ("meta", "picture", "viewer", "stages", "code"):
         json.dumps(page[name], ensure_ascii=False).encode()
     assert "<b>a red" not in page["meta"]
@@ -232,9 +232,10 @@ def test_prompts_in_any_script_are_drawn_and_shown_as_text(prompt):
 def test_several_pictures_take_one_seed_after_another():
     updates = list(draw(seed=3, pictures=3))
     page = shown(updates)
-    assert [one.settings["seed"] for one in page["history"]] == [3, 4, 5] and page["drawing"] is page["history"][-1]
+    assert [one.settings["seed"] for one in page["history"]] == [3, 4, 5]
+    assert page["drawing"] is page["history"][-1].whole
     assert "Picture 2 of 3: Drawing" in "".join(values(updates, "status")) and len(json.loads(page["gallery"])) == 3
-    assert np.array_equal(np.asarray(page["history"][1].image), np.asarray(drawn(seed=4).image))
+    assert np.array_equal(np.asarray(page["history"][1].whole.value.image), np.asarray(drawn(seed=4).value.image))
     assert len(shown(draw(pictures=10**6, steps=1))["history"]) == run.MOST_PICTURES
 
 
@@ -245,7 +246,7 @@ def test_stop_ends_several_pictures_with_the_one_under_way(gate):
     seen += wait_for(updates, "Picture 2 of 3: Drawing: step 3")
     session.stop_of(ANNA)
     first, second = shown([*seen, *updates])["history"]
-    assert (first.ended, second.ended) == ("end", "stopped")
+    assert (first.whole.value.ended, second.whole.value.ended) == ("end", "stopped")
 
 
 def test_two_visitors_get_their_own_pictures():
@@ -262,7 +263,7 @@ def test_two_visitors_get_their_own_pictures():
         thread.join(60)
     for seed in (11, 12):
         alone = drawn(seed=seed)
-        assert np.array_equal(np.asarray(ended[seed].image), np.asarray(alone.image))
+        assert np.array_equal(np.asarray(ended[seed].value.image), np.asarray(alone.value.image))
 
 
 def test_a_new_drawing_takes_the_place_of_one_under_way(gate):
@@ -271,7 +272,7 @@ def test_a_new_drawing_takes_the_place_of_one_under_way(gate):
     wait_for(first, "step 3 of")
     gate.free = 99
     second = drawn(seed=9)
-    assert all(update == run.only(run.STREAMED) for update in first) and second.settings["seed"] == 9
+    assert all(update == run.only(run.STREAMED) for update in first) and second.value.settings["seed"] == 9
 
 
 def test_refused_in_place_of_a_drawing_under_way_shows_the_last_picture_again(gate):
@@ -286,9 +287,10 @@ def test_refused_in_place_of_a_drawing_under_way_shows_the_last_picture_again(ga
 
 
 def test_an_earlier_drawing_comes_back_with_everything():
-    old, new = drawn(seed=1), drawn(seed=2)
+    old, new = (session.Drawn.of(drawn(seed=seed).value) for seed in (1, 2))
     update = run.show_other((old, new), gr.EventData(None, {"index": 1}), ANNA)
-    assert values([update], "drawing", run.OUTPUTS) == [old] and "seed 1" in values([update], "meta", run.OUTPUTS)[0]
+    assert values([update], "drawing", run.OUTPUTS) == [old.whole]
+    assert "seed 1" in values([update], "meta", run.OUTPUTS)[0]
     with pytest.raises(Refusal, match="not on the page any more"):
         run.show_other((old, new), gr.EventData(None, {"index": 2}), ANNA)
 

@@ -8,6 +8,7 @@ from PIL import Image
 from mmexplorer.drawings import Drawing
 from mmexplorer.explore.drawing_scores import ClipScore, DrawingScores, ExactGrade
 from mmexplorer.tabs import draw_scores
+from mmexplorer.tabs.shelf import Shelved
 
 ANNA = SimpleNamespace(session_hash="anna")
 PROMPT, TWIN = ClipScore("a <b>red</b> circle", 0.3, 0.75), ClipScore("a blue circle", 0.29, 0.725)
@@ -51,9 +52,9 @@ def test_without_a_grade_and_with_nothing_found():
 
 def test_a_picture_is_scored_by_the_real_toy():
     drawing = Drawing(Image.new("RGB", (64, 64), "white"), (), None, {"prompt": "a red circle"}, (), model="toy-clip")
-    *_, (status, markup) = draw_scores.score("", drawing, ANNA)
+    *_, (status, markup) = draw_scores.score("", Shelved(drawing), ANNA)
     assert "Scored by" in status and "Toy CLIP, full coverage" in markup and "an orange circle" in markup
-    *_, (status, _) = draw_scores.score("toy-llava", drawing, ANNA)
+    *_, (status, _) = draw_scores.score("toy-llava", Shelved(drawing), ANNA)
     assert "does not embed" in status
 
 

@@ -1,0 +1,84 @@
+"""What visitors made stays on the disk as long as somebody may look at it, in memory only if that was lately."""
+
+import gc
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmexplorer.tabs import shelf
+from mmexplorer.tabs.shelf import Shelved
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Where the files are; memory has room for two values of a thousand bytes."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(shelf, "_recent", shelf._Recent())
+    monkeypatch.setattr(shelf, "MEMORY_BYTES", 3000)
+    return tmp_path
+
+
+def values(count: int) -> list[np.ndarray]:
+    return [np.full(1000, number, np.uint8) for number in range(count)]
+
+
+def test_the_latest_values_are_in_memory_and_older_ones_equal_what_they_were(folder):
+    given = values(4)
+    kept = [Shelved(value) for value in given]
+    assert [one.value is value for one, value in zip(kept[2:], given[2:], strict=True)] == [True, True]
+    again = kept[0].value
+    assert again is not given[0] and np.array_equal(again, given[0])
+    # Asked for, it is among the latest now, and pushed out the one that was asked for longest ago.
+    assert kept[0].value is again and kept[3].value is given[3] and kept[2].value is not given[2]
+
+
+def test_the_latest_stays_however_large(folder):
+    large = np.zeros(9000, np.uint8)
+    kept = Shelved(large)
+    assert kept.value is large and kept.bytes > 9000
+    other = Shelved(values(1)[0])
+    assert kept.value is not large and np.array_equal(kept.value, large) and len(other.value) == 1000
+
+
+def test_a_file_goes_with_the_last_reference(folder):
+    kept = [Shelved(value) for value in values(3)]
+    assert len(list(folder.iterdir())) == 3
+    del kept[1]
+    gc.collect()
+    assert len(list(folder.iterdir())) == 2
+    for file in folder.iterdir():
+        Path.unlink(file)  # as a computer does that tidies up
+    del kept[:]
+    gc.collect()
+    assert Shelved(b"next").value == b"next" and len(shelf._recent._values) == 1
+
+
+def test_many_may_put_and_take_at_once(folder):
+    wrong = []
+
+    def visit(number: int) -> None:
+        mine = [Shelved(np.full(500, number * 50 + i, np.int32)) for i in range(50)]
+        for i in (*range(50), *range(49, -1, -7)):
+            if not np.array_equal(mine[i].value, np.full(500, number * 50 + i, np.int32)):
+                wrong.append((number, i))
+
+    threads = [threading.Thread(target=visit, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_a_full_disk_is_an_error_and_leaves_no_file(folder, monkeypatch):
+    def full(value, stream, protocol):
+        stream.write(b"x")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shelf.pickle, "dump", full)
+    with pytest.raises(OSError, match="No space left"):
+        Shelved(1)
+    gc.collect()
+    assert list(folder.iterdir()) == []
