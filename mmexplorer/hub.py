@@ -35,6 +35,11 @@ def here(preset: Preset) -> Path | None:
     return folder if folder.is_dir() and not layout(preset.family).damage(folder) else None
 
 
+def begun_bytes(preset: Preset) -> int:
+    """Bytes of a checkpoint that an unfinished download has left on this disk; no network."""
+    return 0 if preset.is_local else min(hub_files.begun_bytes(preset), preset.disk_bytes)
+
+
 def missing_bytes(preset: Preset) -> int:
     """Bytes that fetching would download, asked of the Hub unless the checkpoint is here; Refusal as `fetch`."""
     if here(preset) is not None:

@@ -8,6 +8,7 @@ index is complete. The module moves nothing over the network but the list of fil
 import hashlib
 import os
 import re
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +110,13 @@ def size_on_disk(path: Path) -> int:
         return 0
 
 
+def begun_bytes(preset: Preset) -> int:
+    """Bytes that an unfinished download of a checkpoint has left here: contents that no folder shows yet."""
+    storage = _storage(preset)
+    shown = {link.resolve() for link in (storage / "snapshots").glob("*/**/*")}
+    return sum(size_on_disk(content) for content in (storage / "blobs").glob("*") if content.resolve() not in shown)
+
+
 def absent_and_damaged(preset: Preset, files: Iterable[HubFile]) -> tuple[list[HubFile], list[HubFile]]:
     """The announced files that are not on this disk, and those whose content there is another one.
 
@@ -139,10 +147,10 @@ def put_in_place(preset: Preset, file: HubFile) -> None:
     if link.exists():
         return
     link.parent.mkdir(parents=True, exist_ok=True)
-    link.unlink(missing_ok=True)  # points nowhere
+    # In one step, as a link may be there by now: another process has it read, and must not find it gone for a moment.
+    made = link.with_name(f".{link.name}.{secrets.token_hex(4)}")
     try:
-        link.symlink_to(os.path.relpath(content, link.parent))
-    except FileExistsError:  # another process was quicker
-        pass
+        made.symlink_to(os.path.relpath(content, link.parent))
     except OSError:  # a disk without links, or Windows without the right to make them
-        os.replace(content, link)
+        made = content
+    os.replace(made, link)

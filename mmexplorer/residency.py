@@ -157,8 +157,11 @@ class Residency:
         elif self._files.here(preset) is not None:
             status = Status("found", "on this disk, loads at first use")
         else:
-            size = runtime.size_text(preset.disk_bytes)
-            status = Status("absent", f"not on this disk, {size} to download", 0, preset.disk_bytes)
+            size, begun = runtime.size_text(preset.disk_bytes), self._files.begun_bytes(preset)
+            there = (
+                f"{runtime.size_text(begun)} of {size} on this disk, the rest" if begun else f"not on this disk, {size}"
+            )
+            status = Status("absent", f"{there} to download", begun, preset.disk_bytes)
         ahead, wait = self._lock.ahead()
         return replace(status, waiting=self._lock.waiting, ahead=ahead, wait=wait)
 

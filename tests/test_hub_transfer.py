@@ -5,17 +5,18 @@ import importlib.util
 import multiprocessing
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
 
-from mmexplorer import hub
+from mmexplorer import hub, hub_files
 
 _spec = importlib.util.spec_from_file_location("hub_tiny", Path(__file__).with_name("hub_tiny.py"))
 tiny = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(tiny)
-BYTES, PRESET, WEIGHTS = tiny.BYTES, tiny.PRESET, tiny.WEIGHTS
+BYTES, FETCHED, PRESET, WEIGHTS = tiny.BYTES, tiny.FETCHED, tiny.PRESET, tiny.WEIGHTS
 server, refused = tiny.server, tiny.refused
 
 
@@ -56,7 +57,10 @@ def test_a_stopped_download_goes_on_where_it_stopped(server):
     assert there == 8192
     assert hub.missing_bytes(PRESET) == len(WEIGHTS) - there
     server.asked.clear()
+    assert hub.begun_bytes(PRESET) == BYTES - len(WEIGHTS) + there  # small files arrived whole
+    assert server.asked == [] and hub.begun_bytes(replace(PRESET, disk_bytes=100)) == 100
     reports = assert_fetched()
+    assert hub.begun_bytes(PRESET) == 0
     assert weights_asked(server) == [f"bytes={there}-"]
     assert reports[1] == (there, len(WEIGHTS)) and reports[-1] == (len(WEIGHTS), len(WEIGHTS))
 
@@ -188,6 +192,19 @@ def test_two_processes_fetch_a_file_once(server):
     assert [process.exitcode for process in processes] == [0, 0]
     assert weights_asked(server) == [""]
     assert_fetched()
+
+
+def test_a_file_that_another_process_put_in_place_meanwhile_is_never_gone(server, monkeypatch):
+    folder = hub.fetch(PRESET)
+    link = folder / "model.safetensors"
+    file = hub_files.HubFile(link.name, len(WEIGHTS), link.resolve().name)
+    removed, unlink = [], Path.unlink
+    monkeypatch.setattr(Path, "unlink", lambda path, **options: (removed.append(path.name), unlink(path, **options)))
+    monkeypatch.setattr(Path, "exists", lambda path, **options: False)  # as it was when this process looked
+    hub_files.put_in_place(PRESET, file)
+    monkeypatch.undo()
+    assert link.read_bytes() == WEIGHTS and removed == []
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FETCHED)
 
 
 def test_the_token_goes_to_the_hub_and_not_to_the_store(server, monkeypatch):

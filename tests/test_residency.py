@@ -64,7 +64,7 @@ class Machine:
         self.total, self.used = total, 0
         self.events = []
         self.faults = []  # raised by the next loads, in this order
-        self.on_disk = True
+        self.on_disk, self.begun = True, 0
         self.gate = None  # an Event that loads wait for
         self.fetch = lambda preset, progress, stop: Path(preset.key)
         self.building = 0
@@ -84,6 +84,9 @@ class Machine:
 
     def here(self, preset):
         return Path(preset.key) if self.on_disk else None
+
+    def begun_bytes(self, preset):
+        return self.begun
 
     def memory(self, device):
         return self.total - self.used, self.total
@@ -574,6 +577,11 @@ def test_status_tells_every_stage_while_another_thread_loads():
     machine.fetch = fetch
     absent = machine.status("a")
     assert (absent.stage, absent.bytes_total) == ("absent", 50)
+    assert absent.detail == "not on this disk, 0 kB to download"
+    machine.begun = 20
+    begun = machine.status("a")
+    assert (begun.stage, begun.bytes_done, begun.bytes_total) == ("absent", 20, 50)
+    assert begun.detail == "0 kB of 0 kB on this disk, the rest to download"
     with running(machine.touch, "a"):
         until(lambda: machine.status("a").stage == "downloading")
         now = machine.status("a")

@@ -10,9 +10,11 @@ import gradio as gr
 from mmexplorer import adoption, residency
 from mmexplorer.placement import FITS, SLOW, TOO_BIG, place
 from mmexplorer.presets import Preset, presets
+from mmexplorer.residency_status import Status
 from mmexplorer.runtime import size_text
 
 ORDER = (FITS, SLOW, TOO_BIG)
+HERE = ("found", "loading", "ready")
 ANY_OTHER = "Or write owner/name of the Hub, or a folder, and press Enter."
 
 
@@ -20,11 +22,11 @@ def choices(ability: str) -> list[tuple[str, str]]:
     """Labels and keys of the models with an ability: toys, then what fits, what is slow, and what is too big here."""
     rows = [row for row in presets() if ability in row.abilities]
     machine = residency.machine()  # once, since a graphics card takes a moment to answer
-    standing = {row.key: (place(row, machine).verdict, _is_here(row)) for row in rows}
+    standing = {row.key: (place(row, machine).verdict, residency.status(row.key)) for row in rows}
 
     def rank(row: Preset) -> tuple:
-        verdict, here = standing[row.key]
-        return row.tier != "toy", ORDER.index(verdict), not here
+        verdict, status = standing[row.key]
+        return row.tier != "toy", ORDER.index(verdict), status.stage not in HERE
 
     return [(_label(row, *standing[row.key]), row.key) for row in sorted(rows, key=rank)]
 
@@ -62,12 +64,13 @@ def _may_be_named(key: str) -> bool:
 
 
 def _is_here(row: Preset) -> bool:
-    return residency.status(row.key).stage in ("found", "loading", "ready")
+    return residency.status(row.key).stage in HERE
 
 
-def _label(row: Preset, verdict: str, here: bool) -> str:
+def _label(row: Preset, verdict: str, status: Status) -> str:
     if row.tier == "toy":
         return row.label
-    there = "on this disk" if here else f"{size_text(row.disk_bytes)} to download"
+    left = row.disk_bytes - (status.bytes_done if status.stage == "absent" else 0)
+    there = "on this disk" if status.stage in HERE else f"{size_text(left)} to download"
     speed = {FITS: "", SLOW: " · slow here", TOO_BIG: " · too big for this machine"}[verdict]
     return f"{row.label} · {there}{speed}"

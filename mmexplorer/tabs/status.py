@@ -4,10 +4,12 @@
 """
 
 import html
+import re
 import threading
 from collections.abc import Callable, Generator, Iterator
 
 import gradio as gr
+from huggingface_hub import constants
 
 from mmexplorer import residency
 from mmexplorer.errors import Refusal
@@ -21,7 +23,13 @@ Show = Callable[[str], tuple]
 
 def message(text: str, kind: str = "quiet") -> str:
     """One line for the status slot; kind is "quiet", "busy", "busy mmx-still" (nothing pulses) or "note"."""
-    return f'<p class="mmx-status mmx-{kind}" role="status">{html.escape(text)}</p>'
+    return f'<p class="mmx-status mmx-{kind}" role="status">{_linked(html.escape(text))}</p>'
+
+
+def _linked(markup: str) -> str:
+    """Addresses at the Hub as links; others, which somebody may have typed, stay text."""
+    address = re.escape(html.escape(constants.ENDPOINT)) + r"/[\w./-]*\w"
+    return re.sub(address, r'<a href="\g<0>" target="_blank" rel="noopener">\g<0></a>', markup)
 
 
 IDLE = message("A model is loaded when it is first used; a toy model takes a few seconds.")

@@ -57,6 +57,12 @@ def test_what_is_on_this_disk_comes_before_what_is_not(machine):
     assert label("siglip-base-patch16-224") == "SigLIP ViT-B/16 · on this disk"
 
 
+def test_of_what_was_begun_only_the_rest_is_to_download(machine, monkeypatch):
+    machine()
+    monkeypatch.setattr(residency, "status", lambda key: Status("absent", "", 90_000_000))
+    assert label("tiny-clip") == "TinyCLIP ViT-8M/16 · 8 MB to download"
+
+
 def test_every_model_with_the_ability_is_listed_and_no_other(machine):
     machine()
     for ability in ("embeds", "chats", "draws"):

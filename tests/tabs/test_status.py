@@ -5,7 +5,7 @@ import pytest
 from mmexplorer import residency
 from mmexplorer.presets import preset
 from mmexplorer.residency_status import Status
-from mmexplorer.tabs.status import loading
+from mmexplorer.tabs.status import loading, message
 
 READY = Status("ready", "ready, 4 MB")
 
@@ -40,3 +40,10 @@ def test_the_first_model_that_is_not_ready_is_named(stand):
 def test_the_place_in_line_and_the_wait_are_told(stand, ahead, wait, said):
     stand(toy_clip=Status("ready", "ready", ahead=ahead, wait=wait))
     assert loading([preset("toy-clip")]) == said
+
+
+def test_an_address_at_the_hub_is_a_link_and_what_was_typed_is_text():
+    line = message("Accept its terms at https://huggingface.co/some-one/tiny.clip_2, and <b>come</b> again.")
+    address = "https://huggingface.co/some-one/tiny.clip_2"
+    assert f'at <a href="{address}" target="_blank" rel="noopener">{address}</a>, and &lt;b&gt;' in line
+    assert "<a " not in message("'https://example.org/x' is no name; https://huggingface.co.example.org/x neither")
