@@ -45,7 +45,7 @@ def outputs(address: str, visitor: int, path, labels: list[str]) -> tuple[str, d
     """The last status and the payload of the chart that a visitor gets from the tab's own Classify button."""
     config = httpx.get(f"{address}/config", timeout=60).json()
     parts = {c["props"].get("elem_id"): c["id"] for c in config["components"]}
-    click = next(d for d in config["dependencies"] if [parts["zs-run"], "click"] in d["targets"])
+    click = next(d for d in config["dependencies"] if [parts["zs-run"], "click"] in d["targets"] and d["backend_fn"])
     api, session = f"{address}/gradio_api", f"visitor{visitor}"
     with path.open("rb") as file:
         sent = httpx.post(f"{api}/upload", files={"files": (path.name, file)}, timeout=60).json()
