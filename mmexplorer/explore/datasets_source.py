@@ -151,6 +151,7 @@ def _listing(listing: Path, kept: dict, table: "pa.Table") -> Listing:
 
 def _refusal(repository: str, split: str, error: Exception) -> Refusal:
     """The sentence for a fault of the Hub, the network, the disk or the data set, found along the chain of causes."""
+    from huggingface_hub import constants
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
 
     chain = [error]
@@ -159,7 +160,8 @@ def _refusal(repository: str, split: str, error: Exception) -> Refusal:
     for fault in chain:
         status = fault.response.status_code if isinstance(fault, HfHubHTTPError) else 0
         if isinstance(fault, GatedRepoError):
-            return Refusal(f"{repository} is gated; accept its terms on the Hub and sign in with `hf auth login`.")
+            page = f"{constants.ENDPOINT}/datasets/{repository}"
+            return Refusal(f"{repository} is gated: accept its terms at {page}, and sign in with `hf auth login`.")
         if status in (401, 404):
             return Refusal(f"{repository} was not found on the Hub; it may be misspelt, private or removed.")
         if status:

@@ -1,7 +1,7 @@
 """Threads that do the slow work of all tabs: whoever worked last is asked first, so that few threads ever compute.
 
-Each thread that has computed keeps memory for it, megabytes even with small models, and a model's first answer in a new
-thread takes several times as long. The pools of concurrent.futures ask all their threads in turn.
+A toy model's answer takes four times as long in a new thread, so some stay. But each thread that has computed holds
+megabytes until it ends, so many may not: the pools of concurrent.futures ask all their threads in turn, and end none.
 """
 
 import logging
@@ -16,10 +16,10 @@ Task = Callable[[], object]
 
 
 class Workers:
-    """At most that many threads; tasks beyond wait until one is free."""
+    """At most that many threads, of which `kept` stay when there is nothing to do; more tasks wait for a free one."""
 
-    def __init__(self, most: int):
-        self._most, self._count = most, 0
+    def __init__(self, most: int, kept: int):
+        self._most, self._kept, self._count = most, kept, 0
         self._idle: list[SimpleQueue[Task]] = []
         self._waiting: deque[Task] = deque()
         self._lock = threading.Lock()
@@ -48,9 +48,12 @@ class Workers:
             with self._lock:
                 if self._waiting:
                     mine.put(self._waiting.popleft())
-                else:
+                elif len(self._idle) < self._kept:
                     self._idle.append(mine)
+                else:
+                    self._count -= 1
+                    return
 
 
 # All jobs that may stand in line for a device have a thread, and there are as many again for what needs none.
-WORKERS = Workers(2 * MOST_OF_ALL)
+WORKERS = Workers(2 * MOST_OF_ALL, 6)

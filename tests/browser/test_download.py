@@ -89,6 +89,7 @@ def test_a_gated_model_shows_its_page_and_how_to_give_a_token(toy_hub, tab, monk
     page = f"{toy_hub.url}/openai/clip-vit-base-patch32"
     assert f"accept its terms at {page}" in sentence and "`hf auth login`" in sentence and "HF_TOKEN" in sentence
     expect(tab.status).to_have_text(sentence)
+    expect(tab.status.get_by_role("link")).to_have_attribute("href", page)
     look(tab.page, "gated-1280")
     monkeypatch.setenv("HF_TOKEN", "hf_token")
     tab.classify()
@@ -139,3 +140,27 @@ def test_text_to_image_downloads_stops_goes_on_and_draws(toy_hub, draw):
     toy_hub.behave()
     assert "drew" in draw.draw(prompt="a red circle", steps=2)
     assert hub.here(presets.preset(DIFFUSION)) is not None
+
+
+def test_a_map_of_own_pictures_downloads_stops_and_goes_on(toy_hub, visit, address):
+    page = visit(f"{address}/?tab=embedding-space", height=1000)
+    status = page.locator("#es-status .mmx-status")
+    expect(status).to_contain_text("Toy world: 2,400 pictures", timeout=60_000)
+    page.locator("#es-model input").click()
+    page.locator(f'[role=option][aria-label^="{presets.preset(CLIP).label}"]').click()
+    expect(page.locator("#es-about")).to_contain_text("not on this disk, 609 MB to download")
+    page.get_by_role("tab", name="My pictures").click()
+    pictures = sorted((ASSETS / "images" / "zero_shot").glob("*.png"))[:4]
+    page.locator("#es-files input[type=file]").set_input_files([str(file) for file in pictures])
+    page.locator("#es-files .file").nth(len(pictures) - 1).wait_for()
+    toy_hub.bytes_per_second = 400_000
+    page.locator("#es-open").click()
+    expect(status).to_contain_text(PACE, timeout=30_000)
+    look(page, "embedding-space-1280")
+    page.locator("#es-stop").click()
+    expect(status).to_contain_text("Stopped", timeout=10_000)
+    expect(page.locator("#es-map")).to_contain_text("2,400 pictures and 2,400 captions shown")
+    toy_hub.behave()
+    page.locator("#es-open").click()
+    expect(page.locator("#es-map")).to_contain_text("4 pictures", timeout=60_000)
+    assert residency.status(CLIP).stage == "ready"

@@ -36,7 +36,7 @@ def idle(workers: Workers, count: int) -> None:
 
 
 def test_whoever_worked_last_is_asked_first():
-    workers = Workers(8)
+    workers = Workers(8, 8)
     first, second = Work(), Work()
     for work in (first, second):
         workers.submit(work)
@@ -54,7 +54,7 @@ def test_whoever_worked_last_is_asked_first():
 
 
 def test_what_is_too_much_waits_in_order():
-    workers = Workers(2)
+    workers = Workers(2, 2)
     given = [Work() for _ in range(5)]
     for work in given:
         workers.submit(work)
@@ -67,7 +67,7 @@ def test_what_is_too_much_waits_in_order():
 
 
 def test_what_fails_is_in_the_log_and_the_thread_goes_on(caplog):
-    workers = Workers(1)
+    workers = Workers(1, 1)
     with caplog.at_level(logging.ERROR):
         workers.submit(lambda: 1 / 0)
         idle(workers, 1)
@@ -78,6 +78,23 @@ def test_what_fails_is_in_the_log_and_the_thread_goes_on(caplog):
     assert again.done.wait(PATIENCE) and workers._count == 1
 
 
+def test_threads_beyond_those_kept_end_and_new_ones_may_come():
+    workers = Workers(3, 1)
+    for _ in range(2):
+        given = [Work() for _ in range(3)]
+        for work in given:
+            workers.submit(work)
+            assert work.begun.wait(PATIENCE)
+        for work in given:
+            work.go.set()
+        ended = threading.Event()
+        for _ in range(int(PATIENCE / 0.01)):
+            if workers._count == len(workers._idle) == 1:
+                break
+            ended.wait(0.01)
+        assert workers._count == len(workers._idle) == 1
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_an_idle_thread_holds_nothing_of_what_it_did(fails, monkeypatch):
     class Made:
@@ -86,7 +103,7 @@ def test_an_idle_thread_holds_nothing_of_what_it_did(fails, monkeypatch):
 
     # pytest keeps what is logged, and with it the traceback.
     monkeypatch.setattr(logging.getLogger("mmexplorer.tabs.workers"), "disabled", True)
-    workers, made = Workers(1), Made()
+    workers, made = Workers(1, 1), Made()
     gone = weakref.ref(made)
     workers.submit(made)
     idle(workers, 1)
