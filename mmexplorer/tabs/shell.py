@@ -113,7 +113,12 @@ def build(*, local: bool = False) -> Frame:
             forget_gone(frame.app.state_holder)
             return _tab_of(request), memory()
 
+        async def leave(request: gr.Request) -> None:
+            # Gradio does this too, when the stream of a visitor's updates breaks, but not if it was just being written.
+            await frame._queue.clean_events(session_hash=request.session_hash)
+
         frame.load(arrive, None, [tabs, status], queue=False, show_progress="hidden", api_visibility="private")
+        frame.unload(leave)
     return frame.queue(max_size=QUEUE_SIZE, default_concurrency_limit=HANDLERS_AT_ONCE)
 
 

@@ -1,9 +1,13 @@
 """The chat tab when things go wrong: Stop, visitors who leave, bad pictures, and texts that look like code."""
 
+import asyncio
+import sys
 import threading
 import time
 
 import pytest
+from gradio.queueing import Queue
+from gradio.utils import LRUCache
 
 import mmexplorer
 from mmexplorer import residency
@@ -93,7 +97,17 @@ def test_stop_before_the_first_token_gives_the_question_back(chat, gate):
     assert chat.said() == [] and free_again()
 
 
-def test_a_visitor_who_leaves_stops_the_computation(chat, gate):
+@pytest.mark.parametrize("noticed", [True, False])
+def test_a_visitor_who_leaves_stops_the_computation(chat, gate, monkeypatch, noticed):
+    """Also where Gradio does not notice that the stream of updates is broken."""
+    clean = Queue.clean_events
+
+    def cleans(self, **whom):
+        return asyncio.sleep(0) if sys._getframe(1).f_code.co_name == "sse_stream" else clean(self, **whom)
+
+    if not noticed:
+        monkeypatch.setattr(Queue, "clean_events", cleans)
+        monkeypatch.setattr(LRUCache, "__delitem__", lambda self, key: None)  # what is sent to nobody is kept
     begin(chat)
     chat.page.close()
     assert gate.ended.wait(30)
