@@ -130,6 +130,7 @@ class Residency:
                 resident.pins -= 1
                 resident.used = time.monotonic()
                 self._changed.notify_all()
+            runtime.tidy_heap()
 
     def prepare(self, key: str, stop: threading.Event | None = None) -> None:
         """Fetch and load what a use of that model would wait for; errors and `stop` as for `use`."""

@@ -11,6 +11,7 @@ import platform
 import random
 import re
 import sys
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 _ARENA_MAX, _ARENAS = -8, 2  # M_ARENA_MAX in glibc's malloc.h, and how many threads rarely wait for each other at
+TIDY_SECONDS = 30
+_tidied = 0.0
 _PAUSE_SOFT = 1  # omp_pause_soft in omp.h of OpenMP 5.0: what is given up is taken again when needed
 
 
@@ -176,6 +179,19 @@ def release_memory(device: str) -> None:
         torch.mps.empty_cache()
     else:
         torch.cuda.empty_cache()
+
+
+def tidy_heap() -> None:
+    """Give freed blocks back to the system, unless that was done lately; it takes some tens of milliseconds.
+
+    Where many visitors compute, blocks that stay lie scattered among those that go, and what is free between them
+    grows to hundreds of megabytes.
+    """
+    global _tidied
+    now = time.monotonic()
+    if now - _tidied >= TIDY_SECONDS:
+        _tidied = now
+        _trim_heap()
 
 
 def _trim_heap() -> None:

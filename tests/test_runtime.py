@@ -329,3 +329,15 @@ def test_threads_share_two_heaps(tmp_path):
         subprocess.run([sys.executable, "-c", heaps, str(told), how], check=True, env={"OPENBLAS_NUM_THREADS": "1"})
         counts.append(told.read_text().count("<heap nr="))
     assert counts[0] == 2 < counts[1]
+
+
+def test_the_heap_is_tidied_now_and_then(monkeypatch):
+    times, trims = iter([100.0, 101.0, 129.9, 130.0, 131.0]), []
+    monkeypatch.setattr(runtime, "_tidied", 0.0)
+    monkeypatch.setattr(runtime.time, "monotonic", lambda: next(times))
+    monkeypatch.setattr(runtime, "_trim_heap", lambda: trims.append(1))
+    done = []
+    for _ in range(5):
+        runtime.tidy_heap()
+        done.append(len(trims))
+    assert done == [1, 1, 1, 2, 2]
