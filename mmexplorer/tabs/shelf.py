@@ -26,7 +26,7 @@ class Shelved(Generic[Value]):
 
     def __init__(self, value: Value):
         file, self._path = mkstemp(prefix="mmexplorer-")
-        weakref.finalize(self, _discard, self._path)
+        weakref.finalize(self, _discard, self._path, os.getpid())
         with os.fdopen(file, "wb") as stream:
             pickle.dump(value, stream, pickle.HIGHEST_PROTOCOL)
             self.bytes = stream.tell()
@@ -79,7 +79,9 @@ class _Recent:
 _recent = _Recent()
 
 
-def _discard(path: str) -> None:
+def _discard(path: str, process: int) -> None:
+    if os.getpid() != process:  # a fork of it, such as ZeroGPU makes, in which the value is of no use any more
+        return
     with suppress(FileNotFoundError):  # somebody has cleaned up
         os.unlink(path)
     _recent.discarded.append(path)

@@ -1,6 +1,7 @@
 """What visitors made stays on the disk as long as somebody may look at it, in memory only if that was lately."""
 
 import gc
+import multiprocessing
 import threading
 from pathlib import Path
 
@@ -53,6 +54,19 @@ def test_a_file_goes_with_the_last_reference(folder):
     del kept[:]
     gc.collect()
     assert Shelved(b"next").value == b"next" and len(shelf._recent._values) == 1
+
+
+def test_a_fork_that_drops_a_value_leaves_its_file(folder):
+    kept = [Shelved(values(1)[0])]
+
+    def drop() -> None:
+        kept.clear()
+        gc.collect()
+
+    fork = multiprocessing.get_context("fork").Process(target=drop)
+    fork.start()
+    fork.join(20)
+    assert fork.exitcode == 0 and len(list(folder.iterdir())) == 1
 
 
 def test_many_may_put_and_take_at_once(folder):
