@@ -29,12 +29,15 @@ def answer() -> None:
 def build(page) -> None:
     import gradio as gr
 
+    from mmexplorer.tabs.shelf import Shelved
+
     text, answer = gr.Textbox(label="Words"), gr.Textbox(label="Answer")
 
     def work(words: str) -> str:
+        kept = Shelved("what the visitor made")
         print("working", flush=True)
         time.sleep(60)
-        return words
+        return words + kept.value
 
     gr.Button("Work").click(work, text, answer, api_visibility="private")
 

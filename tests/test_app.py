@@ -221,7 +221,8 @@ def test_uploads_are_bounded():
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_while_a_visitor_waits_for_a_job(signum):
+def test_a_signal_ends_it_while_a_visitor_waits_for_a_job(signum, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     with started("--stand-in") as (process, address):
         config = httpx.get(f"{address}/config").json()
         job = next(d for d in config["dependencies"] if any(event == "click" for _, event in d["targets"]))
@@ -231,10 +232,10 @@ def test_a_signal_ends_it_while_a_visitor_waits_for_a_job(signum):
             httpx.post(f"{api}/queue/join", json=asked)
             threading.Thread(target=listen, args=(f"{api}/queue/data?session_hash=visitor",), daemon=True).start()
             assert process.stdout.readline() == "working\n"
-            assert heartbeat.status_code == 200
+            assert heartbeat.status_code == 200 and len(list(tmp_path.glob("mmexplorer-visits-*/*"))) == 1
             process.send_signal(signum)
             assert process.wait(timeout=5) == 0  # the job would last a minute
-        assert process.stdout.read() == process.stderr.read() == ""
+        assert process.stdout.read() == process.stderr.read() == "" and list(tmp_path.glob("mmexplorer-*")) == []
 
 
 def listen(address: str) -> None:

@@ -21,7 +21,7 @@ from mmexplorer import preloading, runtime
 from mmexplorer.components import shell as look
 from mmexplorer.errors import Refusal
 from mmexplorer.explore.experiments import ASSETS
-from mmexplorer.tabs import shell
+from mmexplorer.tabs import shelf, shell
 from mmexplorer.turns import MOST_OF_ALL
 
 # Open connections and running answers get this long to finish when the app is told to end.
@@ -113,6 +113,7 @@ def _close(page: gr.Blocks) -> None:
         if page.server is not None:
             page.server.config.timeout_graceful_shutdown = FAREWELL_SECONDS
         page.close(verbose=False)  # also deletes what visitors uploaded
+        shelf.clear()
         for tunnel in CURRENT_TUNNELS:
             tunnel.kill()
     sys.stdout.flush()

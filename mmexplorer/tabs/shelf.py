@@ -4,18 +4,24 @@ What one visitor has seen may take megabytes, with large models gigabytes, and a
 what it keeps but that it can be pickled.
 """
 
+import atexit
 import os
 import pickle
+import shutil
 import threading
+import time
 import weakref
 from collections import deque
 from contextlib import suppress
-from tempfile import mkstemp
+from pathlib import Path
+from tempfile import gettempdir, mkdtemp, mkstemp
 from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 
 MEMORY_BYTES = 2**24  # of all values in memory together; the last one stays, however large
+PREFIX = "mmexplorer-visits-"
+LEFT_SECONDS = 86_400  # what was killed left its folder; in one of a process that runs nothing is ever so old
 
 
 class Shelved(Generic[Value]):
@@ -25,7 +31,7 @@ class Shelved(Generic[Value]):
     """
 
     def __init__(self, value: Value):
-        file, self._path = mkstemp(prefix="mmexplorer-")
+        file, self._path = mkstemp(dir=_folder.path())
         weakref.finalize(self, _discard, self._path, os.getpid())
         with os.fdopen(file, "wb") as stream:
             pickle.dump(value, stream, pickle.HIGHEST_PROTOCOL)
@@ -76,7 +82,37 @@ class _Recent:
         self._bytes -= size
 
 
+class _Folder:
+    """The folder of this process: made when it is first needed, and gone when the process ends."""
+
+    def __init__(self):
+        self._path: str | None = None
+        self._lock = threading.Lock()
+
+    def path(self) -> str:
+        with self._lock:
+            if self._path is None or not os.path.isdir(self._path):  # somebody may have cleaned up
+                for left in Path(gettempdir()).glob(f"{PREFIX}*"):
+                    with suppress(OSError):
+                        if time.time() - left.stat().st_mtime > LEFT_SECONDS:
+                            shutil.rmtree(left)
+                self._path = mkdtemp(prefix=PREFIX)
+                atexit.register(self.clear, os.getpid())
+            return self._path
+
+    def clear(self, process: int) -> None:
+        if self._path is not None and os.getpid() == process:
+            shutil.rmtree(self._path, ignore_errors=True)
+            self._path = None
+
+
 _recent = _Recent()
+_folder = _Folder()
+
+
+def clear() -> None:
+    """Deletes everything, for when nobody will look at it again because the process ends."""
+    _folder.clear(os.getpid())
 
 
 def _discard(path: str, process: int) -> None:

@@ -2,6 +2,9 @@
 
 import gc
 import multiprocessing
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -17,8 +20,9 @@ def folder(tmp_path, monkeypatch):
     """Where the files are; memory has room for two values of a thousand bytes."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(shelf, "_recent", shelf._Recent())
+    monkeypatch.setattr(shelf, "_folder", shelf._Folder())
     monkeypatch.setattr(shelf, "MEMORY_BYTES", 3000)
-    return tmp_path
+    return Path(shelf._folder.path())
 
 
 def values(count: int) -> list[np.ndarray]:
@@ -51,6 +55,7 @@ def test_a_file_goes_with_the_last_reference(folder):
     assert len(list(folder.iterdir())) == 2
     for file in folder.iterdir():
         Path.unlink(file)  # as a computer does that tidies up
+    folder.rmdir()
     del kept[:]
     gc.collect()
     assert Shelved(b"next").value == b"next" and len(shelf._recent._values) == 1
@@ -96,3 +101,22 @@ def test_a_full_disk_is_an_error_and_leaves_no_file(folder, monkeypatch):
         Shelved(1)
     gc.collect()
     assert list(folder.iterdir()) == []
+
+
+def test_everything_goes_when_the_process_ends_also_what_killed_ones_left(folder):
+    kept = Shelved(values(1)[0])
+    beside = folder.parent
+    old, young, other = (beside / name for name in (f"{shelf.PREFIX}old", f"{shelf.PREFIX}young", "of-others"))
+    for left in (old, young, other):
+        left.mkdir()
+        (left / "value").write_bytes(b"x")
+        os.utime(left, times=(0, 0) if left != young else None)
+    shelf.clear()
+    assert not folder.exists() and len(kept.value) == 1000  # which is in memory still
+    again = Shelved(values(1)[0])
+    assert sorted(path.name for path in beside.iterdir() if path != Path(shelf._folder.path())) == sorted(
+        [young.name, other.name]
+    )
+    ends = "import sys; from mmexplorer.tabs.shelf import Shelved; kept = Shelved(1); print(kept._path)"
+    path = subprocess.run([sys.executable, "-c", ends], capture_output=True, text=True, check=True).stdout.strip()
+    assert path and not Path(path).parent.exists() and again.bytes
