@@ -5,6 +5,7 @@ what it keeps but that it can be pickled.
 """
 
 import atexit
+import logging
 import os
 import pickle
 import shutil
@@ -27,20 +28,25 @@ LEFT_SECONDS = 86_400  # what was killed left its folder; in one of a process th
 class Shelved(Generic[Value]):
     """A value on the disk, read again where it is not in memory; its file goes with the last reference to it.
 
-    bytes is its size there. Raises OSError where the disk is full.
+    bytes is its size there: 0 where the disk is full, so that it stays in memory.
     """
 
     def __init__(self, value: Value):
-        file, self._path = mkstemp(dir=_folder.path())
+        self._held: Value | None = None
+        try:
+            self._path, self.bytes = _written(value)
+        except OSError:
+            logging.getLogger(__name__).exception("What a visitor made stays in memory")
+            self._held, self.bytes = value, 0
+            return
         weakref.finalize(self, _discard, self._path, os.getpid())
-        with os.fdopen(file, "wb") as stream:
-            pickle.dump(value, stream, pickle.HIGHEST_PROTOCOL)
-            self.bytes = stream.tell()
         _recent.keep(self._path, value, self.bytes)
 
     @property
     def value(self) -> Value:
         """The value; not to be changed, as others may be given the same object."""
+        if self._held is not None:
+            return self._held
         value = _recent.get(self._path)
         if value is None:
             with open(self._path, "rb") as stream:
@@ -113,6 +119,18 @@ _folder = _Folder()
 def clear() -> None:
     """Deletes everything, for when nobody will look at it again because the process ends."""
     _folder.clear(os.getpid())
+
+
+def _written(value: object) -> tuple[str, int]:
+    """The file with a value, and its size; no file if it cannot be written."""
+    file, path = mkstemp(dir=_folder.path())
+    try:
+        with os.fdopen(file, "wb") as stream:
+            pickle.dump(value, stream, pickle.HIGHEST_PROTOCOL)
+            return path, stream.tell()
+    except BaseException:
+        os.unlink(path)
+        raise
 
 
 def _discard(path: str, process: int) -> None:

@@ -91,16 +91,21 @@ def test_many_may_put_and_take_at_once(folder):
     assert wrong == []
 
 
-def test_a_full_disk_is_an_error_and_leaves_no_file(folder, monkeypatch):
+def test_on_a_full_disk_a_value_stays_in_memory_and_no_file_does(folder, monkeypatch):
     def full(value, stream, protocol):
         stream.write(b"x")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(shelf.pickle, "dump", full)
-    with pytest.raises(OSError, match="No space left"):
-        Shelved(1)
-    gc.collect()
+    with monkeypatch.context() as fault:
+        fault.setattr(shelf.pickle, "dump", full)
+        large = values(1)[0]
+        kept = Shelved(large)
     assert list(folder.iterdir()) == []
+    others = [Shelved(value) for value in values(4)]  # enough to push it out of the latest
+    assert kept.value is large and kept.bytes == 0 < others[0].bytes
+    del kept
+    gc.collect()
+    assert len(list(folder.iterdir())) == len(others)
 
 
 def test_everything_goes_when_the_process_ends_also_what_killed_ones_left(folder):
