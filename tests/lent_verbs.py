@@ -21,7 +21,9 @@ from mmexplorer.residency_forked import ForkedResidency  # noqa: E402
 
 def forget_models() -> None:
     """A new residency without any."""
-    files = SimpleNamespace(fetch=lambda preset, progress, stop: None, here=lambda preset: None)
+    files = SimpleNamespace(
+        fetch=lambda preset, progress, stop: None, here=lambda preset: None, begun_bytes=lambda preset: 0
+    )
     forked = ForkedResidency("cpu", files=files, load=lambda preset, folder, device: preset.key)
     for name in ("use", "prepare", "status", "loaded", "evict"):
         setattr(residency, name, getattr(forked, name))

@@ -146,7 +146,8 @@ def build(page: Page) -> None:
         [which.input, method.input, contrast.input], run.ground_again, [asked, which, method, contrast, truths], shown,
         show_progress="hidden", trigger_mode="always_last", **private,
     )  # fmt: skip
-    stop.click(lambda: STOPPED, None, status, cancels=[started, again], **quick)
+    stopped = stop.click(lambda: STOPPED, None, status, cancels=[started, again], **quick)
+    stopped.then(_stopped, None, status, **quick)  # once more, after updates that were on their way to the page
     model_facts.wire(models, facts, "embeds", local=page.local)
     method.change(lambda key: gr.Dropdown(info=methods.METHODS[key].one_sentence), method, method, **quick)
     scene.click(zero_shot_inputs.new_scene, truths, filled, show_progress="hidden", **private)
@@ -157,6 +158,10 @@ def build(page: Page) -> None:
     shelf.select(_show_example, truths, [*filled, *shown], show_progress="hidden", **private)
     page.pictures_go_to["zero-shot"] = (filled, zero_shot_inputs.fill_pictures)
     zero_shot_api.add()
+
+
+def _stopped() -> str:
+    return STOPPED
 
 
 def _take_labels(name: str) -> tuple:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -154,11 +155,12 @@ def test_prompts_and_schedulers_are_axes_too_and_an_axis_may_be_nothing(draw, fo
 
 def test_a_grid_streams_in_and_stop_keeps_what_is_there(fold, monkeypatch):
     monkeypatch.setattr(diffusion_batch, "AT_ONCE", 1)
-    original, calls = diffusion_batch._draw, []
+    original, calls, three = diffusion_batch._draw, [], threading.Event()
 
     def patient(painter, batch, texts, stop, report):
         calls.append(batch)
         if len(calls) == 4:
+            three.set()
             assert stop.wait(60)
         return original(painter, batch, texts, stop, report)
 
@@ -169,6 +171,7 @@ def test_a_grid_streams_in_and_stop_keeps_what_is_there(fold, monkeypatch):
         grid.press()
         expect(grid.cells).to_have_count(2, timeout=60_000)
         expect(grid.page.locator("#draw-grid .count")).to_have_text("2 of 4 pictures")
+        assert three.wait(60)  # the third is there, though not yet on the page
         grid.press("stop")
     expect(grid.status).to_have_text("Stopped: 3 of 4 pictures are there, and stay.")
     expect(grid.cells).to_have_count(3)
