@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from types import MappingProxyType
 
 import gradio as gr
@@ -80,7 +79,7 @@ def retry(model, temperature, top_p, most, seed, talk: Talk, truths: dict, reque
         return
     seed = int(seed or 0) + bool(temperature)
     settings = _settings(model, temperature, top_p, most, seed)
-    yield from _answer(talk[:-1], replace(talk[-1], reply=None, maps=None), settings, request, talk, truths, seed=seed)
+    yield from _answer(talk[:-1], talk[-1].unanswered(), settings, request, talk, truths, seed=seed)
 
 
 def edit(
@@ -88,7 +87,7 @@ def edit(
 ) -> Iterator[tuple]:
     """Asks an earlier question in other words; what was said after it is gone."""
     number = session.exchange_of(number_of(event, "index", sys.maxsize), talk)
-    asked = replace(talk[number], question=session.typed(event.value), reply=None, maps=None)
+    asked = talk[number].unanswered(question=session.typed(event.value))
     settings = _settings(model, temperature, top_p, most, seed)
     yield from _answer(talk[:number], asked, settings, request, talk, truths)
 
@@ -102,7 +101,7 @@ def force(which: int | None, talk: Talk, truths: dict, event: gr.EventData, requ
     position, token = number_of(event, "position", len(reply.tokens)), number_of(event, "id", sys.maxsize)
     kept = {place: other for place, other in reply.settings.get("forced", {}).items() if place < position}
     settings = reply.settings | {"forced": kept | {position: token}, "model": reply.model}
-    yield from _answer(talk[:number], replace(talk[number], reply=None, maps=None), settings, request, talk, truths)
+    yield from _answer(talk[:number], talk[number].unanswered(), settings, request, talk, truths)
 
 
 def undo(talk: Talk, truths: dict, request: gr.Request) -> tuple:

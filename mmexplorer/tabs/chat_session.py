@@ -48,6 +48,10 @@ class Exchange:
         """The pictures in full size."""
         return self.kept.value
 
+    def unanswered(self, **changes) -> "Exchange":
+        """The question alone, to be asked again."""
+        return replace(self, reply=None, maps=None, **changes)
+
 
 Talk = tuple[Exchange, ...]
 
